@@ -1,0 +1,1 @@
+"""The kurir command: the whole platform as processes on this machine."""

@@ -1,0 +1,1 @@
+"""What every channel needs once: sessions, leases, lanes, pacing, ledger, vault."""

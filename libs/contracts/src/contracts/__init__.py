@@ -1,0 +1,1 @@
+"""Every message, subject, stream and bucket of Kurir: pydantic models and plain data."""

@@ -1,0 +1,1 @@
+"""Stand-ins for the outside world, each a real server on a socket."""

@@ -1,0 +1,1 @@
+"""What every service needs once: settings, bus, topology, Mongo, auth, secrets, logs, health."""

@@ -1,0 +1,1 @@
+"""Accounts of every channel: login, worker switch, logs, operators' sign-in."""

@@ -1,0 +1,1 @@
+"""Contacts, campaigns, outbox and inbox."""

@@ -1,0 +1,1 @@
+"""Sends e-mail over SMTP and reads replies over IMAP."""
