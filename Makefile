@@ -1,0 +1,70 @@
+# The front door: every target does its own set-up. `make help` lists them.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+BIN := .venv/bin
+MEMBERS := libs/contracts libs/servicekit libs/channelkit libs/practice services/accounts services/campaigns services/channel-email deploy/local
+STAMP := .venv/.ready
+RECIPIENTS ?= 200
+
+.PHONY: help demo test test-fast setup up down status check format bench faults docs lock clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+demo: $(STAMP) ## rehearse a whole campaign on the practice platform and leave Kurir up (EXIT=1: stop everything)
+	$(BIN)/kurir demo --channel email --recipients $(RECIPIENTS) $(if $(EXIT),--exit)
+
+test: $(STAMP) ## every test: unit, contract, integration, end to end, faults in short form
+	$(BIN)/pytest tests
+
+test-fast: $(STAMP) ## unit and contract tests only: seconds, no servers
+	$(BIN)/pytest tests/unit tests/contract
+
+setup: $(STAMP) ## create .venv and install everything, with hashes
+
+up: $(STAMP) ## start Kurir and leave it up
+	$(BIN)/kurir up --detach
+
+down: $(STAMP) ## stop Kurir
+	$(BIN)/kurir down
+
+status: $(STAMP) ## say what is up
+	$(BIN)/kurir status
+
+check: $(STAMP) ## lint, format, types, import rules
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy $(addsuffix /src,$(MEMBERS))
+	$(BIN)/lint-imports
+
+format: $(STAMP) ## format the code
+	$(BIN)/ruff check --fix-only -q .
+	$(BIN)/ruff format .
+
+bench: $(STAMP) ## measure against baselines run side by side; writes build/bench.json
+	$(BIN)/python tests/bench/run.py
+
+faults: $(STAMP) ## kill, freeze and cut the real processes
+	$(BIN)/pytest tests/faults
+
+docs: $(STAMP) ## write the generated documents: AsyncAPI, OpenAPI, published schemas
+	$(BIN)/python -m contracts.compatibility --publish
+	$(BIN)/python -m contracts.asyncapi docs/asyncapi
+	$(BIN)/python tests/support/openapi.py docs/openapi
+
+lock: $(STAMP) ## resolve the dependencies anew
+	$(BIN)/python requirements/lock.py $(LOCK)
+
+clean: ## remove what the targets made
+	rm -rf .venv build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+
+$(STAMP): requirements/all.txt requirements/uv.txt $(addsuffix /pyproject.toml,$(MEMBERS))
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { echo "Kurir needs Python 3.11 or newer: apt install python3, or make setup PYTHON=/path/to/python3"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "Python's venv is missing: apt install python3-venv"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/uv.txt
+	@$(BIN)/uv pip install -q --require-hashes -r requirements/all.txt
+	@$(BIN)/uv pip install -q --no-deps --no-build-isolation $(addprefix -e ,$(MEMBERS))
+	@touch $@
+	@echo "ready: $(BIN)/kurir --help"

@@ -1,0 +1,5 @@
+"""`python -m kurir`."""
+
+from kurir.cli import main
+
+main()

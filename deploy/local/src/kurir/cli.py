@@ -1,0 +1,198 @@
+"""The `kurir` command."""
+
+import asyncio
+import json as jsonlib
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from kurir import background, demo, status, tokens, topology
+from kurir.home import Home, Trouble, default_folder
+from kurir.platform import Options
+
+app = typer.Typer(
+    help="Kurir on this machine: the bus, the store and every service as processes.",
+    no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
+)  # fmt: skip
+topology_app = typer.Typer(help="The bus's streams and buckets.", no_args_is_help=True)
+app.add_typer(topology_app, name="topology")
+
+HomeOption = Annotated[Path | None, typer.Option("--home", help="Data folder; $KURIR_HOME, else ~/.local/share/kurir.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
+out, err = Console(), Console(stderr=True)
+
+
+def _home(folder: Path | None) -> Home:
+    return Home((folder or default_folder()).expanduser().absolute())
+
+
+@app.command()
+def up(
+    home: HomeOption = None,
+    practice: Annotated[
+        bool, typer.Option(help="Also start the practice platforms (a mail server to rehearse with).")
+    ] = False,
+    detach: Annotated[bool, typer.Option("--detach", "-d", help="Leave it up in the background.")] = False,
+) -> None:
+    """Start everything. Ctrl-C stops all; --detach leaves it up (kurir down stops it).
+
+    NATS_URL and MONGO_URL, where set, are used instead of starting a bus or a store here.
+    """
+    place = _home(home)
+    if detach:
+        _announce(place)(background.detach(place, practice=practice))
+    else:
+        asyncio.run(background.foreground(place, Options(practice=practice), _announce(place)))
+
+
+@app.command()
+def down(
+    home: HomeOption = None,
+    wipe: Annotated[
+        bool, typer.Option("--wipe", help="Then remove the data folder: accounts, messages, keys, everything.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before wiping.")] = False,
+) -> None:
+    """Stop what kurir up started."""
+    place = _home(home)
+    was_up = background.stop(place)
+    out.print("stopped" if was_up else "nothing was up", highlight=False)
+    if wipe:
+        if not yes:
+            typer.confirm(f"Remove {place.folder} for good?", abort=True)
+        place.wipe()
+        out.print(f"removed {place.folder}", highlight=False, soft_wrap=True)
+
+
+@app.command("status")
+def show_status(home: HomeOption = None, json: JsonOption = False) -> None:
+    """Say what is up; exit code 0 when everything is ready, 3 when not."""
+    found = status.read(_home(home))
+    if json:
+        print(jsonlib.dumps(found))
+    elif found["up"]:
+        out.print(status.table(found))
+    else:
+        out.print(f"Kurir is not up in {found['home']}. Start it with: kurir up", highlight=False, soft_wrap=True)
+    raise typer.Exit(0 if found.get("ready") else 3)
+
+
+@app.command()
+def logs(
+    part: Annotated[str | None, typer.Argument(help="A part's name, such as campaigns; none: all of them.")] = None,
+    home: HomeOption = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")] = False,
+    lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="How many last lines.")] = 50,
+) -> None:
+    """Show the log files of the parts."""
+    place = _home(home)
+    files = sorted(place.logs.glob("*.log"))
+    if part:
+        files = [f for f in files if f.stem == part]
+    if not files:
+        known = ", ".join(f.stem for f in sorted(place.logs.glob("*.log"))) or "none yet"
+        raise Trouble(f"no log of {part or 'anything'} in {place.logs}; there is: {known}")
+    command = ["tail", "-n", str(lines), *(["-F"] if follow else []), *map(str, files)]
+    raise typer.Exit(subprocess.run(command, check=False).returncode)
+
+
+@app.command()
+def token(
+    home: HomeOption = None,
+    role: Annotated[str, typer.Option(help="viewer, operator or admin.")] = "admin",
+    hours: Annotated[float, typer.Option(min=0.01, max=24 * 365, help="How long it is valid.")] = 12.0,
+) -> None:
+    """Print an access token for the REST APIs of this machine's platform."""
+    print(tokens.issue(_home(home).open(), role, hours))
+
+
+@topology_app.command("apply")
+def topology_apply(
+    nats_url: Annotated[str | None, typer.Option(help="$NATS_URL, else the running platform's.")] = None,
+    home: HomeOption = None,
+) -> None:
+    """Create or update every stream and bucket; refuses what would lose data."""
+    asyncio.run(topology.apply(_nats_url(nats_url, home)))
+    out.print("the bus is as the contracts say")
+
+
+@topology_app.command("check")
+def topology_check(nats_url: Annotated[str | None, typer.Option()] = None, home: HomeOption = None) -> None:
+    """List what differs from the contracts; exit code 3 when anything does."""
+    differences = asyncio.run(topology.check(_nats_url(nats_url, home)))
+    for line in differences:
+        print(line)
+    raise typer.Exit(3 if differences else 0)
+
+
+def _nats_url(given: str | None, home: Path | None) -> str:
+    place = _home(home)
+    state = place.state()
+    found = given or os.environ.get("NATS_URL") or (str(state["nats_url"]) if state else None)
+    if not found:
+        raise Trouble("no bus: set NATS_URL, or start one with kurir up")
+    return found
+
+
+@app.command("demo")
+def run_demo(
+    channel: Annotated[str, typer.Option(help="The channel to rehearse: email.")] = "email",
+    recipients: Annotated[int, typer.Option(min=10, max=1_000_000, help="How many people to write to.")] = 200,
+    exit_after: Annotated[
+        bool, typer.Option("--exit", help="Own ports and folder; stop everything; exit 0 only if the numbers add up.")
+    ] = False,
+    home: HomeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Rehearse the whole story on the practice platform: account, campaign, outbox, replies, an answer.
+
+    Without --exit it uses the platform of the data folder, starts it where it is not up, and leaves it up.
+    """
+    place = None if exit_after else _home(home)
+    result = asyncio.run(demo.run(channel, recipients, place, err if json else out))
+    if json:
+        print(jsonlib.dumps(result.as_dict()))
+    else:
+        out.print(result.table())
+    for line in result.troubles():
+        err.print(f"error: {line}", highlight=False, soft_wrap=True)
+    if not result.troubles() and place and not json:
+        _announce(place)(place.state() or {})
+    raise typer.Exit(1 if result.troubles() else 0)
+
+
+def _announce(home: Home) -> Callable[[dict[str, Any]], None]:
+    def announce(state: dict[str, Any]) -> None:
+        keys = home.open()
+        lines = [
+            f"{name:15} {url}   (API: {url}/docs)"
+            for name, url in state.get("services", {}).items()
+            if name != "channel-email"
+        ]
+        if state.get("practice_mail"):
+            lines.append(f"{'practice mail':15} {state['practice_mail']['api']}")
+        lines += [
+            f"{'store':15} {state.get('store')}",
+            f"{'logs':15} {home.logs}",
+            f"{'sign in':15} {keys.admin_email} with the password in {home.folder / 'keys.json'}",
+            f"{'token':15} {tokens.issue(keys, 'admin', 12)}",
+            "Kurir is up. Stop it with: kurir down",
+        ]
+        print("\n".join(lines), flush=True)
+
+    return announce
+
+
+def main() -> None:
+    """Run the command; trouble a person can mend is one line and exit code 1."""
+    try:
+        app()
+    except Trouble as trouble:
+        print(f"error: {trouble}", file=sys.stderr)
+        sys.exit(1)

@@ -1,0 +1,43 @@
+"""The variables each service is started with."""
+
+import os
+from dataclasses import dataclass, field
+from typing import Any
+
+from kurir.home import Home, Keys
+
+
+@dataclass
+class Endpoints:
+    """Where the parts of a running platform listen."""
+
+    nats_url: str = ""
+    mongo_url: str = ""
+    services: dict[str, int] = field(default_factory=dict)
+    practice_mail: dict[str, Any] | None = None
+
+
+def service_environment(name: str, home: Home, keys: Keys, endpoints: Endpoints, *, practice: bool) -> dict[str, str]:
+    """Return the environment of one service; what the operator set already stays."""
+    prefix = name.upper().replace("-", "_")
+    port = endpoints.services[name]
+    env = {
+        "NATS_URL": endpoints.nats_url,
+        "MONGO_URL": endpoints.mongo_url,
+        "KURIR_SEALING_KEYS": keys.sealing,
+        "KURIR_ADDRESS_HMAC_KEYS": keys.address_hmac,
+        "KURIR_JWT_SECRET": keys.jwt,
+        "KURIR_ADMIN_EMAIL": keys.admin_email,
+        "KURIR_ADMIN_PASSWORD": keys.admin_password,
+        "KURIR_PRACTICE": "true" if practice else "false",
+        f"{prefix}_HOST": "127.0.0.1",
+        f"{prefix}_PORT": str(port),
+        f"{prefix}_DATA_DIR": str(home.media),
+        "KURIR_INSTANCE_ID": f"{name}-local",
+    }
+    if (
+        practice
+    ):  # the practice recipients reach the unsubscribe page here; outside practice a person names a public address
+        env["PUBLIC_URL"] = f"http://127.0.0.1:{endpoints.services.get('campaigns', port)}"
+    settable = {"KURIR_ADMIN_EMAIL", "KURIR_ADMIN_PASSWORD", "PUBLIC_URL"}
+    return {k: os.environ.get(k, v) if k in settable else v for k, v in env.items()}

@@ -1,0 +1,174 @@
+"""The whole platform as processes: bus, store, topology, services, and in practice mode the stand-ins."""
+
+import asyncio
+import contextlib
+import os
+import sys
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+
+from kurir import infrastructure, topology
+from kurir.environment import Endpoints, service_environment
+from kurir.home import Home, Keys, Trouble
+from kurir.processes import Child
+
+SERVICES = {
+    "accounts": ("accounts.main", 8001),
+    "campaigns": ("campaigns.main", 8002),
+    "channel-email": ("channel_email.main", 8003),
+}
+"""Service → module that runs it, preferred port."""
+PRACTICE_PORTS = {"smtp": 2525, "imap": 1143, "api": 8025}
+READY_SECONDS = 60.0
+
+
+@dataclass
+class Options:
+    """What a person may choose at `kurir up`."""
+
+    practice: bool = False
+    any_ports: bool = False
+    """Take free ports only: a platform for a test or a rehearsal beside one that is up."""
+
+
+@dataclass
+class Platform:
+    """Starts everything in order, keeps it running, stops it in reverse order."""
+
+    home: Home
+    keys: Keys
+    options: Options
+    children: list[Child] = field(default_factory=list)
+    endpoints: Endpoints = field(default_factory=Endpoints)
+    store_engine: str = ""
+
+    async def start(self) -> None:
+        """Start everything and wait until it is ready; raises Trouble naming the part that is not."""
+        await self._start_nats()
+        await self._start_store()
+        await topology.apply(self.endpoints.nats_url)
+        if self.options.practice:
+            await self._start_practice()
+        for name, (module, port) in SERVICES.items():
+            self.endpoints.services[name] = self._port(port)
+            await self._start_service(name, module)
+        await asyncio.gather(*(self._ready(name) for name in SERVICES))
+        self.home.write_state(self.state())
+
+    def state(self) -> dict[str, Any]:
+        """Return what `kurir status` and the demo need to find the parts; no secret is in it but the bus's address."""
+        return {
+            "pid": os.getpid(),
+            "started_at": datetime.now(UTC).isoformat(timespec="seconds"),
+            "practice": self.options.practice,
+            "store": self.store_engine,
+            "nats_url": self.endpoints.nats_url,
+            "mongo_url": self.endpoints.mongo_url,
+            "services": {name: f"http://127.0.0.1:{port}" for name, port in self.endpoints.services.items()},
+            "practice_mail": self.endpoints.practice_mail,
+            "processes": {
+                c.name: {"pid": c.pid, "port": c.port, "log": str(c.log), "restarts": c.restarts} for c in self.children
+            },
+        }
+
+    async def supervise(self) -> None:
+        """Keep every process alive until cancelled, and the state file true."""
+        watchers = [asyncio.create_task(child.watch()) for child in self.children]
+        last = self.state()
+        try:
+            while True:
+                await asyncio.sleep(1)
+                now = self.state() | {"started_at": last["started_at"]}
+                if now != last:
+                    last = now
+                    self.home.write_state(now)
+        finally:
+            for watcher in watchers:
+                watcher.cancel()
+
+    async def stop(self) -> None:
+        """Stop services first (they finish what is out), then practice, store and bus."""
+        for child in self.children:
+            child.stopping = True
+        services = [c for c in self.children if c.name in SERVICES]
+        await asyncio.gather(*(c.stop() for c in services))
+        for child in reversed([c for c in self.children if c not in services]):
+            await child.stop()
+        self.home.state_file.unlink(missing_ok=True)
+
+    def _port(self, preferred: int) -> int:
+        return infrastructure.free_port(0 if self.options.any_ports else preferred)
+
+    def _child(self, name: str, command: list[str], port: int, env: dict[str, str] | None = None) -> Child:
+        child = Child(name, command, self.home.logs / f"{name}.log", env or {}, port)
+        self.children.append(child)
+        return child
+
+    async def _start_nats(self) -> None:
+        if given := os.environ.get("NATS_URL"):
+            self.endpoints.nats_url = given
+            return
+        port = self._port(4222)
+        child = self._child("nats", infrastructure.nats_command(self.home, port, self.keys.nats_password), port)
+        await child.start()
+        self.endpoints.nats_url = f"nats://kurir:{self.keys.nats_password}@127.0.0.1:{port}"
+        await self._listening(child)
+
+    async def _start_store(self) -> None:
+        if given := os.environ.get("MONGO_URL"):
+            self.endpoints.mongo_url, self.store_engine = given, "MONGO_URL"
+            return
+        self.store_engine = infrastructure.pick_engine(self.home)
+        port = self._port(27017)
+        child = self._child(
+            "store", infrastructure.store_command(self.store_engine, port, self.home.store / "data"), port
+        )
+        await child.start()
+        self.endpoints.mongo_url = f"mongodb://127.0.0.1:{port}/?directConnection=true"
+        await self._listening(child)
+
+    async def _start_practice(self) -> None:
+        ports = {kind: self._port(port) for kind, port in PRACTICE_PORTS.items()}
+        command = [sys.executable, "-m", "practice.mail"]
+        for kind, port in ports.items():
+            command += [f"--{kind}-port", str(port)]
+        child = self._child("practice-mail", command, ports["api"])
+        await child.start()
+        self.endpoints.practice_mail = {
+            "smtp_port": ports["smtp"], "imap_port": ports["imap"], "api": f"http://127.0.0.1:{ports['api']}",
+        }  # fmt: skip
+        await self._listening(child)
+
+    async def _start_service(self, name: str, module: str) -> None:
+        env = service_environment(name, self.home, self.keys, self.endpoints, practice=self.options.practice)
+        child = self._child(name, [sys.executable, "-m", module], self.endpoints.services[name], env)
+        await child.start()
+
+    async def _listening(self, child: Child) -> None:
+        for _ in range(300):
+            if child.pid is None:
+                raise Trouble(f"{child.name} ended at once: {child.tail(3)} (log: {child.log})")
+            with contextlib.suppress(OSError):
+                _, writer = await asyncio.open_connection("127.0.0.1", child.port)
+                writer.close()
+                return
+            await asyncio.sleep(0.1)
+        raise Trouble(f"{child.name} does not listen on port {child.port} (log: {child.log})")
+
+    async def _ready(self, name: str) -> None:
+        child = next(c for c in self.children if c.name == name)
+        answer = "no answer"
+        async with httpx.AsyncClient(timeout=2) as client:
+            for _ in range(int(READY_SECONDS / 0.2)):
+                if child.pid is None:
+                    raise Trouble(f"{name} ended at once: {child.tail(3)} (log: {child.log})")
+                with contextlib.suppress(httpx.HTTPError):
+                    response = await client.get(f"http://127.0.0.1:{child.port}/readyz")
+                    answer = response.text[:300]
+                    if response.status_code == 200:
+                        return
+                await asyncio.sleep(0.2)
+        raise Trouble(f"{name} is not ready after {READY_SECONDS:.0f} s: {answer} (log: {child.log})")

@@ -1,0 +1,52 @@
+"""What is up, in words or JSON."""
+
+from typing import Any
+
+import httpx
+from rich.table import Table
+
+from kurir.home import Home
+
+
+def read(home: Home) -> dict[str, Any]:
+    """Return {up, home, services: {name: {ready, url, pid, restarts, dependencies}}, …}."""
+    state = home.state()
+    if state is None:
+        return {"up": False, "home": str(home.folder), "services": {}}
+    services = {name: _service(name, url, state) for name, url in state["services"].items()}
+    others = {n: p for n, p in state["processes"].items() if n not in services}
+    return {
+        "up": True,
+        "ready": all(s["ready"] for s in services.values()),
+        "home": str(home.folder),
+        "since": state["started_at"],
+        "practice": state["practice"],
+        "store": state["store"],
+        "services": services,
+        "processes": others,
+    }
+
+
+def _service(name: str, url: str, state: dict[str, Any]) -> dict[str, Any]:
+    process = state["processes"].get(name, {})
+    known = {"url": url, "pid": process.get("pid"), "restarts": process.get("restarts", 0)}
+    try:
+        answer = httpx.get(f"{url}/healthz", timeout=3)
+        body: dict[str, Any] = answer.json()
+    except (httpx.HTTPError, ValueError) as error:
+        return known | {"ready": False, "trouble": f"no answer: {type(error).__name__}"}
+    return known | {"ready": answer.status_code == 200, "health": body}
+
+
+def table(found: dict[str, Any]) -> Table:
+    """Return the status as a table for people."""
+    rows = Table(title=f"Kurir in {found['home']} (store: {found['store']})")
+    for column in ("part", "state", "address", "pid", "restarts"):
+        rows.add_column(column)
+    for name, service in found["services"].items():
+        state = "[green]ready" if service["ready"] else f"[red]not ready[/red] {service.get('trouble', '')}"
+        rows.add_row(name, state, service["url"], str(service["pid"]), str(service["restarts"]))
+    for name, process in found["processes"].items():
+        state = "[green]up" if process["pid"] else "[red]down"
+        rows.add_row(name, state, f"127.0.0.1:{process['port']}", str(process["pid"]), str(process["restarts"]))
+    return rows

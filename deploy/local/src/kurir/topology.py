@@ -1,0 +1,39 @@
+"""Apply or check the bus's streams and buckets."""
+
+import nats
+from contracts.channels import Channel
+from contracts.topology import topology as wanted
+from servicekit import topology as rules
+
+from kurir.home import Trouble
+
+DEFAULT_CHANNELS = (Channel.EMAIL,)
+"""Channels whose service exists."""
+
+
+async def apply(nats_url: str, channels: tuple[Channel, ...] = DEFAULT_CHANNELS) -> None:
+    """Create or update every stream, bucket and object store; raises Trouble where it would lose data."""
+    connection = await _connect(nats_url)
+    try:
+        await rules.apply(connection.jetstream(timeout=15), wanted(channels))
+    except rules.TopologyError as error:
+        raise Trouble(str(error)) from error
+    finally:
+        await connection.close()
+
+
+async def check(nats_url: str, channels: tuple[Channel, ...] = DEFAULT_CHANNELS) -> list[str]:
+    """Return what differs from the table of contracts, a line each."""
+    connection = await _connect(nats_url)
+    try:
+        return await rules.check(connection.jetstream(timeout=15), wanted(channels))
+    finally:
+        await connection.close()
+
+
+async def _connect(nats_url: str) -> nats.NATS:
+    try:
+        return await nats.connect(nats_url, connect_timeout=5, max_reconnect_attempts=2, allow_reconnect=False)
+    except Exception as error:
+        where = nats_url.rpartition("@")[2]
+        raise Trouble(f"no NATS server answers at {where}: {error}") from error
