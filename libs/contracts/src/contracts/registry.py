@@ -87,5 +87,6 @@ CONTRACTS: tuple[Contract, ...] = (
     _kv("ledger_{channel}", "{key>}", state.LedgerEntry, (CHANNEL, "campaigns"), (CHANNEL, "campaigns")),
     _kv("lanes_{channel}", "{account_id}", state.LaneState, (CHANNEL,), (CHANNEL,)),
     _kv("cursors_{channel}", "{account_id}", state.CursorState, (CHANNEL,), (CHANNEL,)),
+    _kv("cursors_{channel}", "{account_id}.vault", state.VaultPointer, (CHANNEL,), (CHANNEL,)),
     _kv("suppressions", "{key>}", state.SuppressionEntry, ("campaigns",), (CHANNEL,)),
 )

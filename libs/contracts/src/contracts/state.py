@@ -164,6 +164,13 @@ class CursorState(Value):
     positions: dict[str, str] = Field(default_factory=dict)
 
 
+class VaultPointer(Value):
+    """`cursors_<channel>` / `<account_id>.vault`: which sealed object of `vault` is the account's session."""
+
+    object: str
+    at: Time
+
+
 class SuppressionEntry(Value):
     """`suppressions` / `<channel>.<HMAC of address>`."""
 
