@@ -13,6 +13,11 @@ _PATTERN = re.compile(r"^00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})$")
 _current: ContextVar[str | None] = ContextVar("kurir_traceparent", default=None)
 
 
+def new_id() -> str:
+    """Return a random id of 32 hex digits."""
+    return secrets.token_hex(16)
+
+
 def child() -> str:
     """Return a traceparent for what we send: the current trace, or a new one, with a span of its own."""
     match = _PATTERN.match(_current.get() or "")

@@ -1,0 +1,61 @@
+"""Background work that is started again when it fails, with growing pauses, and says so in /healthz."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
+from servicekit.health import Health
+from servicekit.logs import get_logger
+from servicekit.metrics import TASK_RESTARTS
+
+Work = Callable[[], Awaitable[None]]
+
+FIRST_PAUSE_SECONDS = 0.5
+LONGEST_PAUSE_SECONDS = 30.0
+HEALTHY_AFTER_SECONDS = 60.0
+_log = get_logger("servicekit.background")
+
+
+def name_of(work: Work) -> str:
+    """Return a coroutine function's name for logs and health."""
+    return str(getattr(work, "__qualname__", type(work).__name__)).rpartition("<locals>.")[2].removeprefix("_Life.")
+
+
+class Supervisor:
+    """Runs coroutine functions until stopped. One that returns is done; one that raises is started again."""
+
+    def __init__(self, health: Health) -> None:
+        """Report into *health*."""
+        self._health = health
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self, works: Sequence[Work]) -> None:
+        """Start each in a task of its own."""
+        self._tasks.extend(asyncio.create_task(self._keep(work), name=name_of(work)) for work in works)
+
+    async def stop(self, grace_seconds: float) -> None:
+        """Cancel all and wait at most *grace_seconds* for them to end."""
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            _, left = await asyncio.wait(self._tasks, timeout=grace_seconds)
+            if left:
+                _log.error("background tasks did not end in time", tasks=[task.get_name() for task in left])
+        self._tasks.clear()
+
+    async def _keep(self, work: Work) -> None:
+        name, pause, loop = name_of(work), FIRST_PAUSE_SECONDS, asyncio.get_running_loop()
+        while True:
+            self._health.tasks[name] = "running"
+            started = loop.time()
+            try:
+                await work()
+            except Exception as error:
+                pause = FIRST_PAUSE_SECONDS if loop.time() - started > HEALTHY_AFTER_SECONDS else pause
+                self._health.tasks[name] = f"failed, again in {pause:g} s: {error!r}"[:300]
+                TASK_RESTARTS.labels(name).inc()
+                _log.error("background task failed", task=name, again_in_seconds=pause, exc_info=error)
+                await asyncio.sleep(pause)
+                pause = min(LONGEST_PAUSE_SECONDS, pause * 2)
+            else:
+                self._health.tasks[name] = "done"
+                return

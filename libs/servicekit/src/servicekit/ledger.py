@@ -1,0 +1,119 @@
+"""The ledger of attempts, `ledger_<channel>`: whoever writes a key first has decided what becomes of it.
+
+The holder of an account claims a key right before sending; whoever cancels, pauses or deletes claims the same key with
+`cancelled`. Nothing in it ends by age: a batch is purged when each of its rows has recorded its end.
+"""
+
+import asyncio
+import secrets
+from dataclasses import dataclass
+from typing import Literal
+
+from contracts import subjects
+from contracts.channels import Channel
+from contracts.state import LedgerEntry
+from nats.js import api
+
+from servicekit.bus import Bus
+from servicekit.bus_errors import is_wrong_last, translated
+from servicekit.clock import utcnow
+from servicekit.errors import Conflict
+from servicekit.kv import Bucket
+
+Cancellation = Literal["won", "asked", "ended"]
+
+
+@dataclass(frozen=True)
+class Found:
+    """An entry and the revision to name when replacing it; revision 0: there is none."""
+
+    entry: LedgerEntry
+    revision: int
+
+
+@dataclass(frozen=True)
+class CancelResult:
+    """How a cancelling went.
+
+    `won`: the attempt is ours and cancelled: move the row. `asked`: it is being sent now; its holder ends it `sent`,
+    `cancelled`, `failed` or `unknown`, and its event will say so. `ended`: it had its end before; *entry* is it.
+    """
+
+    outcome: Cancellation
+    entry: LedgerEntry
+
+
+class Ledger:
+    """One channel's ledger. Every call raises Unavailable where NATS is away or silent."""
+
+    def __init__(self, bus: Bus, channel: Channel) -> None:
+        """Nothing is opened: the bus is used as it is."""
+        self._bus = bus
+        self._bucket = Bucket(bus, subjects.bucket("ledger", channel), LedgerEntry)
+
+    async def read(self, key: str) -> Found | None:
+        """Return what the ledger's leader holds of an attempt."""
+        stored = await self._bucket.get(key)
+        return None if stored is None else Found(stored.value, stored.revision)
+
+    async def write(self, key: str, entry: LedgerEntry, revision: int) -> int:
+        """Replace what was at *revision* (0: create) and return the new one. Raises Conflict where it is not the last."""
+        if revision:
+            return await self._bucket.update(key, entry, revision)
+        return await self._bucket.create(key, entry)
+
+    async def offer(self, key: str, entry: LedgerEntry, revision: int) -> "asyncio.Future[api.PubAck]":
+        """Write as `write` does, through the pipe: returns once it has left; await `written(future)` for its answer."""
+        self._bus.require()
+        headers = {api.Header.EXPECTED_LAST_SUBJECT_SEQUENCE.value: str(revision)}
+        data = entry.model_dump_json(exclude_defaults=True).encode()
+        return await self._bus.pipe.publish(self._bucket.subject(key), data, headers)
+
+    async def cancel(self, key: str, reason: str, *, detail: str = "", token: str | None = None) -> CancelResult:
+        """Claim an attempt with `cancelled`, or leave the wish with whoever is sending it. Safe to do again.
+
+        *token* recognises one's own earlier call: the same token on a `cancelled` entry counts as `won`.
+        """
+        token = token or secrets.token_hex(16)
+        found: Found | None = None
+        while True:
+            result = _cancelling(found, reason, detail, token)
+            if found is not None and result.entry is found.entry:
+                return result
+            try:
+                await self.write(key, result.entry, found.revision if found else 0)
+            except Conflict:
+                found = await self.read(key)
+            else:
+                return result
+
+    async def purge(self, account_id: str, batch: str) -> None:
+        """Forget a batch, once each of its rows has recorded its end."""
+        await self._bucket.purge_prefix(f"{account_id}.{batch}")
+
+
+async def written(answer: "asyncio.Future[api.PubAck]", key: str = "ledger") -> int:
+    """Return the revision of an offered write. Raises Conflict, or Unavailable (it may still come: read it back)."""
+    try:
+        with translated(key):
+            return (await answer).seq
+    except Exception as error:
+        if is_wrong_last(error):
+            raise Conflict(f"{key} was written by somebody else") from error
+        raise
+
+
+def _cancelling(found: Found | None, reason: str, detail: str, token: str) -> CancelResult:
+    """Decide from what the ledger holds; an entry returned as it was needs no write."""
+    if found is None or found.entry.state == "released":
+        tries = found.entry.tries if found else 0
+        parts = found.entry.parts_done if found else []
+        entry = LedgerEntry(
+            state="cancelled", token=token, reason=reason, detail=detail, tries=tries, parts_done=parts, at=utcnow()
+        )
+        return CancelResult("won", entry)
+    entry = found.entry
+    if entry.state == "claimed":
+        wished = entry if entry.cancel else entry.model_copy(update={"cancel": reason})
+        return CancelResult("asked", wished)
+    return CancelResult("won" if entry.state == "cancelled" and entry.token == token else "ended", entry)
