@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from cryptography.fernet import Fernet
 
@@ -91,14 +91,14 @@ class Home:
                 f"{file} is damaged: restore it from a backup (without it sealed passwords are lost)"
             ) from error
 
-    def state(self) -> dict[str, object] | None:
+    def state(self) -> dict[str, Any] | None:
         """Return what the running platform wrote about itself, or None when none runs."""
         if not self.state_file.exists() or not self.is_locked():
             return None
-        loaded: dict[str, object] = json.loads(self.state_file.read_text("utf-8"))
+        loaded: dict[str, Any] = json.loads(self.state_file.read_text("utf-8"))
         return loaded
 
-    def write_state(self, state: dict[str, object]) -> None:
+    def write_state(self, state: dict[str, Any]) -> None:
         """Replace the running platform's note about itself."""
         _write(self.state_file, json.dumps(state, indent=1))
 

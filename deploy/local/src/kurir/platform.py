@@ -135,10 +135,14 @@ class Platform:
         command = [sys.executable, "-m", "practice.mail"]
         for kind, port in ports.items():
             command += [f"--{kind}-port", str(port)]
+        folder = self.home.folder / "practice"
+        folder.mkdir(exist_ok=True)
+        command += ["--tls-folder", str(folder), "--reply-delay", "0.2"]
         child = self._child("practice-mail", command, ports["api"])
         await child.start()
         self.endpoints.practice_mail = {
             "smtp_port": ports["smtp"], "imap_port": ports["imap"], "api": f"http://127.0.0.1:{ports['api']}",
+            "ca_file": str(folder / "cert.pem"),
         }  # fmt: skip
         await self._listening(child)
 

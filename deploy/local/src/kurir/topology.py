@@ -3,6 +3,7 @@
 import nats
 from contracts.channels import Channel
 from contracts.topology import topology as wanted
+from nats.aio.client import Client
 from servicekit import topology as rules
 
 from kurir.home import Trouble
@@ -31,7 +32,7 @@ async def check(nats_url: str, channels: tuple[Channel, ...] = DEFAULT_CHANNELS)
         await connection.close()
 
 
-async def _connect(nats_url: str) -> nats.NATS:
+async def _connect(nats_url: str) -> Client:
     try:
         return await nats.connect(nats_url, connect_timeout=5, max_reconnect_attempts=2, allow_reconnect=False)
     except Exception as error:
