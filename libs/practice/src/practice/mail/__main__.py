@@ -47,7 +47,7 @@ async def serve(settings: MailSettings) -> None:
 def main() -> None:
     """Run on uvloop where it is installed: it is twice as fast."""
     logging.basicConfig(level=logging.WARNING)
-    # aiosmtpd warns about its own deprecations on every connection
+    # aiosmtpd warns of its own deprecations at every connection
     logging.getLogger("mail.log").setLevel(logging.ERROR)
     uvloop = importlib.import_module("uvloop") if importlib.util.find_spec("uvloop") else asyncio
     uvloop.run(serve(parse()))

@@ -7,12 +7,13 @@ from email.message import EmailMessage, Message
 from email.parser import BytesParser
 from email.policy import SMTP, default
 from email.utils import format_datetime, localtime, make_msgid, parseaddr
+from functools import cached_property
 from uuid import uuid4
 
 HEADER_LIMIT = 65_536
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Heard:
     """What a recipient knows of a message it reacts to: its envelope and its header section, raw."""
 
@@ -28,11 +29,12 @@ class Heard:
 
     def header(self, name: str) -> str:
         """Return a header decoded and unfolded, or an empty string."""
-        value = self.parsed()[name]
+        value = self.parsed[name]
         return "" if value is None else " ".join(str(value).split())
 
+    @cached_property
     def parsed(self) -> Message:
-        """Return the header section parsed."""
+        """The header section parsed."""
         return BytesParser(policy=default).parsebytes(self.headers, headersonly=True)
 
     @property

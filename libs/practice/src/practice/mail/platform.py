@@ -124,7 +124,7 @@ class MailPlatform:
             data_size_limit=settings.size_limit_bytes,
             enable_SMTPUTF8=True,
             auth_required=not settings.allow_no_auth,
-            auth_require_tls=not settings.allow_plain_auth,
+            allow_plain_auth=settings.allow_plain_auth,
             loop=asyncio.get_running_loop(),
         )
 

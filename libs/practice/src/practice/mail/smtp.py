@@ -56,8 +56,12 @@ class StrictSMTP(SMTP):
     for, as RFC 2920 advises.
     """
 
-    def __init__(self, hooks: Hooks, *, implicit_tls: bool = False, **options: Any) -> None:
+    def __init__(
+        self, hooks: Hooks, *, implicit_tls: bool = False, allow_plain_auth: bool = False, **options: Any
+    ) -> None:
         super().__init__(hooks, authenticator=hooks.authenticate, **options)
+        # set after the fact: aiosmtpd would warn of it at every connection
+        self._auth_require_tls = not allow_plain_auth
         self.hooks = hooks
         self.connection = Connection(0, "", 0)
         self.implicit_tls = implicit_tls
