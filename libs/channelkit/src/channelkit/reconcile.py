@@ -60,5 +60,5 @@ def _active(desired: DesiredAccount, session: SessionView) -> Action:
 
 def backoff_seconds(failures: int, random: Random) -> float:
     """Return the pause before the next login: 1 s doubling to 5 min, spread by half so that accounts do not march."""
-    longest = min(FIRST_BACKOFF_SECONDS * 2 ** min(failures, 20), LONGEST_BACKOFF_SECONDS)
+    longest = min(FIRST_BACKOFF_SECONDS * 2.0 ** min(failures, 20), LONGEST_BACKOFF_SECONDS)
     return longest * (0.5 + random.random() / 2)
