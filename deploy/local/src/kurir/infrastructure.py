@@ -45,8 +45,8 @@ def pick_engine(home: Home) -> str:
                 f"{home.store} was made by {made_by}, which is not on the PATH: install it, or use another --home"
             )
         return made_by
-    for engine in ENGINES:
-        if program(engine):
+    for engine in [named] if (named := os.environ.get("KURIR_STORE_ENGINE")) else ENGINES:
+        if engine in ENGINES and program(engine):
             marker.write_text(engine, "utf-8")
             return engine
     raise Trouble("no store found: pip install --pre SecantusDB, or put mongod on the PATH, or set MONGO_URL")
