@@ -1,0 +1,1 @@
+"""What tests of all folders share: real servers, and keys and settings for practice."""

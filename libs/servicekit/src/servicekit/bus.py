@@ -175,13 +175,13 @@ class Bus:
         with translated(subject):
             return bytes((await self.nc.request(subject, data, timeout=timeout, headers=headers)).data)
 
-    async def hint(self, subject: str, message: Payload) -> None:
+    async def hint(self, subject: str, message: Payload, headers: Mapping[str, str] | None = None) -> None:
         """Tell whoever listens now; dropped silently while NATS is away."""
         if self.connected:
-            data, headers = self.envelope(message)
-            headers.pop(MSG_ID, None)
+            data, all_headers = self.envelope(message, headers=headers)
+            all_headers.pop(MSG_ID, None)
             with contextlib.suppress(nats.errors.Error):
-                await self.nc.publish(subject, data, headers=headers)
+                await self.nc.publish(subject, data, headers=all_headers)
 
     def envelope(
         self, message: Payload, msg_id: str | None = None, headers: Mapping[str, str] | None = None

@@ -1,0 +1,94 @@
+"""Server processes for tests: on free ports, in temporary folders, gone when the test run is."""
+
+import ctypes
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+_PR_SET_PDEATHSIG = 1
+
+
+def free_port() -> int:
+    """Return a port that is free now on 127.0.0.1."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def program(name: str) -> Path | None:
+    """Return a program beside this Python, or from the PATH."""
+    beside = Path(sys.executable).parent / name
+    found = str(beside) if beside.exists() else shutil.which(name)
+    return Path(found) if found else None
+
+
+def _die_with_parent() -> None:
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+class Server:
+    """A process a test may kill and start again, on the same port and folder."""
+
+    def __init__(self, name: str, command: list[str], port: int, log: Path, ready: Callable[[int], None]) -> None:
+        """*ready* is called with the port until it no longer raises."""
+        self.name, self.command, self.port, self.log = name, command, port, log
+        self._ready = ready
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self, timeout: float = 30.0) -> None:
+        """Start and wait until it answers. Raises RuntimeError with the end of its log."""
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                self.command, stdout=log, stderr=log, preexec_fn=_die_with_parent if os.name == "posix" else None
+            )
+        until = time.monotonic() + timeout
+        while True:
+            try:
+                return self._ready(self.port)
+            except Exception as error:
+                if self.process.poll() is not None or time.monotonic() > until:
+                    tail = self.log.read_text(errors="replace")[-2_000:]
+                    self.kill()
+                    raise RuntimeError(f"{self.name} did not start: {error!r}\n{tail}") from error
+                time.sleep(0.02)
+
+    def kill(self) -> None:
+        """SIGKILL, and wait until it is gone."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+    def freeze(self) -> None:
+        """SIGSTOP: the connections stay, nothing answers."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """SIGCONT."""
+        self._signal(signal.SIGCONT)
+
+    def restart(self) -> None:
+        """Kill and start again at once."""
+        self.kill()
+        self.start()
+
+    def stop(self) -> None:
+        """SIGTERM, after 5 s SIGKILL."""
+        if self.process is not None:
+            self.process.terminate()
+            try:
+                self.process.wait(5)
+            except subprocess.TimeoutExpired:
+                pass
+            self.kill()
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self.process is not None:
+            self.process.send_signal(number)
