@@ -2,7 +2,7 @@
 
 import pytest
 from practice.mail import MailPlatform, MailSettings
-from practice.testing import SmtpWire
+from practice.testing import SmtpWire, eventually
 
 ENVELOPE = b"MAIL FROM:<anna@practice.test>\r\nRCPT TO:<u1@example.test>\r\nDATA\r\n"
 HEADER = b"Message-ID: <one@test>\r\nSubject: x\r\n\r\n"
@@ -89,9 +89,7 @@ async def test_content_that_arrived_whole_counts_although_the_client_is_gone(wir
     await wire.ask(ENVELOPE, 3)
     await wire.send(HEADER + b"hi\r\n.\r\n")
     wire.writer.transport.abort()
-    for _ in range(100):
-        if (await mail.counts())["received"]:
-            break
+    await eventually(mail.message_ids)
     assert await mail.message_ids() == {"<one@test>": 1}
 
 

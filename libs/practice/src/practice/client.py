@@ -1,6 +1,7 @@
 """The practice mail system's API as a client sees it."""
 
 import base64
+import ssl
 from typing import Any, Literal, Self
 from urllib.parse import quote
 
@@ -13,7 +14,9 @@ class MailClient:
     """`async with MailClient(url) as mail:`; methods raise httpx.HTTPStatusError when refused."""
 
     def __init__(self, api_url: str, timeout_seconds: float = 60) -> None:
-        self.http = httpx.AsyncClient(base_url=api_url, timeout=timeout_seconds, trust_env=False)
+        # plain HTTP alone: an empty context spares the 30 ms of reading the system's certificates
+        no_tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        self.http = httpx.AsyncClient(base_url=api_url, timeout=timeout_seconds, trust_env=False, verify=no_tls)
 
     async def __aenter__(self) -> Self:
         return self

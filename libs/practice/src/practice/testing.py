@@ -3,12 +3,13 @@
 import asyncio
 import base64
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Self
+from typing import Self, TypeVar
 
 TIMEOUT_SECONDS = 10
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -70,3 +71,13 @@ class SmtpWire:
             return await asyncio.wait_for(self.reader.read(), TIMEOUT_SECONDS) == b""
         except ConnectionError:
             return True
+
+
+async def eventually(probe: Callable[[], Awaitable[T]], timeout_seconds: float = TIMEOUT_SECONDS) -> T:
+    """Return the first true value of the probe. Raises TimeoutError."""
+    async with asyncio.timeout(timeout_seconds):
+        while True:
+            found = await probe()
+            if found:
+                return found
+            await asyncio.sleep(0.02)

@@ -6,7 +6,7 @@ import ssl
 from argparse import Namespace
 from collections.abc import Callable
 
-from proxyprotocol.reader import ProxyProtocolReader
+from proxyprotocol.sock import SocketInfoLocal
 from pymap.backend.dict import Config, Identity, Login
 from pymap.concurrent import Subsystem
 from pymap.exceptions import AuthorizationFailure, InvalidAuth
@@ -97,7 +97,7 @@ class ImapServers:
     async def listen(self, host: str, port: int, *, implicit_tls: bool) -> int:
         """Listen on a port (0 picks a free one) and return it."""
         config = imap_config(self._context, starttls=not implicit_tls)
-        serve = ProxyProtocolReader(config.proxy_protocol).get_callback(IMAPServer(self._login, config))
+        serve = IMAPServer(self._login, config)
 
         async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             if self._is_down():
@@ -105,7 +105,7 @@ class ImapServers:
                 return
             self._writers.add(writer)
             try:
-                await serve(reader, writer)
+                await serve(reader, writer, SocketInfoLocal(writer))
             except (ConnectionError, ssl.SSLError):
                 log.debug("an IMAP client left in the middle of a command")
             finally:

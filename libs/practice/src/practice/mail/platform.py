@@ -162,7 +162,7 @@ class MailPlatform:
         task = asyncio.create_task(server.serve(sockets=[listening]))
 
         async def close() -> None:
-            server.should_exit = True
+            server.should_exit = server.force_exit = True
             await task
 
         self._stack.push_async_callback(close)

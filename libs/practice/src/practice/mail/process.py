@@ -29,8 +29,9 @@ def arguments(options: dict[str, Any]) -> list[str]:
     """Return `smtp_port=25, allow_plain_auth=True` as command-line arguments."""
     given: list[str] = []
     for name, value in options.items():
-        flag = "--" + name.replace("_", "-")
-        given += [flag] if value is True else [] if value in (False, None) and value != 0 else [flag, str(value)]
+        if value is not False and value is not None:
+            given.append("--" + name.replace("_", "-"))
+            given += [] if value is True else [str(value)]
     return given
 
 

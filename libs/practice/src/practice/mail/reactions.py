@@ -2,8 +2,10 @@
 
 import asyncio
 import logging
+import ssl
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable
+from functools import cache
 from time import monotonic, time
 from typing import Any, TypeAlias
 
@@ -26,6 +28,11 @@ Job: TypeAlias = tuple[float, Behaviour, Heard]
 _DELAYED = {Behaviour.REPLY, Behaviour.AUTOREPLY}
 
 
+@cache
+def _trusted() -> ssl.SSLContext:
+    return ssl.create_default_context()
+
+
 class Reactions:
     """Bounded queues of what recipients are about to do, and records of what they did.
 
@@ -38,7 +45,7 @@ class Reactions:
         self._servers: asyncio.Queue[Job] = asyncio.Queue(QUEUE)
         self._clicks: asyncio.Queue[Job] = asyncio.Queue(QUEUE)
         self._tasks: list[asyncio.Task[None]] = []
-        self._http = httpx.AsyncClient(follow_redirects=False, trust_env=False)
+        self._http = httpx.AsyncClient(follow_redirects=False, trust_env=False, verify=_trusted())
         self.clear()
 
     def clear(self) -> None:
