@@ -1,7 +1,7 @@
 """Server processes for tests: on free ports, in temporary folders, gone when the test run is."""
 
+import contextlib
 import ctypes
-import os
 import shutil
 import signal
 import socket
@@ -46,7 +46,10 @@ class Server:
         """Start and wait until it answers. Raises RuntimeError with the end of its log."""
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                self.command, stdout=log, stderr=log, preexec_fn=_die_with_parent if os.name == "posix" else None
+                self.command,
+                stdout=log,
+                stderr=log,
+                preexec_fn=_die_with_parent,  # noqa: PLW1509  # one call of libc: no server outlives its tests
             )
         until = time.monotonic() + timeout
         while True:
@@ -83,10 +86,8 @@ class Server:
         """SIGTERM, after 5 s SIGKILL."""
         if self.process is not None:
             self.process.terminate()
-            try:
+            with contextlib.suppress(subprocess.TimeoutExpired):
                 self.process.wait(5)
-            except subprocess.TimeoutExpired:
-                pass
             self.kill()
 
     def _signal(self, number: signal.Signals) -> None:

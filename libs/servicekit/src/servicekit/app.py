@@ -49,16 +49,14 @@ def build_api(
     for name, check in (checks or {}).items():
         report.add(name, check)
     life = _Life(settings, bus, report, startup=startup, shutdown=shutdown, background=background)
-    app = FastAPI(
-        title=title or settings.service, lifespan=life.span, max_body_size=max_body_bytes, docs_url=None, redoc_url=None
-    )
+    app = FastAPI(title=title or settings.service, lifespan=life.span, docs_url=None, redoc_url=None)
     app.state.settings, app.state.bus, app.state.health = settings, bus, report
     app.state.auth = Authenticator(settings)
     app.state.stopping = [*stopping, life.announce]
     problems.install(app)
     app.add_middleware(metrics.HttpMetrics)
     for router in (health.router, metrics.router, *routers):
-        app.include_router(router)
+        app.include_router(router, max_body_size=max_body_bytes)  # inside the middleware: counted, and a problem
     return app
 
 

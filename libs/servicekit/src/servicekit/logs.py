@@ -68,6 +68,17 @@ def _processors(settings: ServiceSettings) -> list[Processor]:
     ]
 
 
+class _Stdout(logging.Handler):
+    """Writes to what sys.stdout is at that moment: whoever redirects it later is not left with a closed stream."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            sys.stdout.write(f"{self.format(record)}\n")
+            sys.stdout.flush()
+        except Exception:
+            self.handleError(record)
+
+
 def configure(settings: ServiceSettings) -> None:
     """Send structlog and the standard library's logging through one redacting handler on stdout. Safe to repeat."""
     shared = _processors(settings)
@@ -76,7 +87,7 @@ def configure(settings: ServiceSettings) -> None:
         if settings.log_format == "json"
         else structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
     )
-    handler = logging.StreamHandler(sys.stdout)
+    handler = _Stdout()
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,

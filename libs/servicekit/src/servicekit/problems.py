@@ -85,6 +85,8 @@ async def _invalid(_: Request, error: Exception) -> Response:
 
 async def _http(_: Request, error: Exception) -> Response:
     given = cast("HTTPException", error)
+    if given.status_code == 413:
+        return problem(413, "too_large", "The request body is larger than this route takes.")
     reason = HTTPStatus(given.status_code).phrase.lower().replace(" ", "_").replace("-", "_")
     return problem(given.status_code, reason, str(given.detail), headers=given.headers)
 
