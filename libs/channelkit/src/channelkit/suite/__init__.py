@@ -1,0 +1,1 @@
+"""The contract suite's parts; a channel's tests inherit `channelkit.contract.ChannelContract`."""
