@@ -5,7 +5,8 @@
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import nats.errors
 from nats.aio.client import Client
@@ -15,6 +16,7 @@ from nats.js import api
 from nats.js import errors as js_errors
 
 Acknowledgement = asyncio.Future[api.PubAck]
+Answer = asyncio.Future[Msg]
 
 
 class Pipe:
@@ -24,7 +26,7 @@ class Pipe:
         """*window*: how many may wait for their answer; *timeout*: seconds until one counts as unanswered."""
         self._nc, self._timeout = nc, timeout
         self._permits = asyncio.Semaphore(window)
-        self._waiting: dict[str, Acknowledgement] = {}
+        self._waiting: dict[str, tuple[asyncio.Future[Any], Callable[[Msg], Any]]] = {}
         self._count = 0
         self._prefix = ""
         self._replies: Subscription | None = None
@@ -36,7 +38,7 @@ class Pipe:
 
     async def stop(self) -> None:
         """Fail what still waits."""
-        for waiting in list(self._waiting.values()):
+        for waiting, _ in list(self._waiting.values()):
             if not waiting.done():
                 waiting.set_exception(nats.errors.ConnectionClosedError())
         if self._replies is not None and self._nc.is_connected:
@@ -49,23 +51,37 @@ class Pipe:
 
         The future raises nats' APIError, NoStreamResponseError or TimeoutError (the outcome is then unknown: read back).
         """
+        return await self._send(subject, payload, headers, _acknowledgement)
+
+    async def ask(self, subject: str, payload: bytes = b"") -> Answer:
+        """Send a request and return a future of whatever answers, such as the server to `+ACK` (an acknowledged ack).
+
+        The future raises nats' NoRespondersError or TimeoutError.
+        """
+        return await self._send(subject, payload, None, _answer)
+
+    async def _send(
+        self, subject: str, payload: bytes, headers: Mapping[str, str] | None, read: Callable[[Msg], Any]
+    ) -> asyncio.Future[Any]:
         await self._permits.acquire()
-        key, future = self._register()
+        key, future = self._register(read)
         try:
-            await self._nc.publish(subject, payload, reply=self._prefix + key, headers=dict(headers or {}))
+            await self._nc.publish(
+                subject, payload, reply=self._prefix + key, headers=dict(headers) if headers else None
+            )
         except Exception as error:
             if not future.done():
                 future.set_exception(error)
         return future
 
-    def _register(self) -> tuple[str, Acknowledgement]:
+    def _register(self, read: Callable[[Msg], Any]) -> tuple[str, asyncio.Future[Any]]:
         self._count += 1
         key = str(self._count)
         loop = asyncio.get_running_loop()
-        future: Acknowledgement = loop.create_future()
+        future: asyncio.Future[Any] = loop.create_future()
         timer = loop.call_later(self._timeout, _expire, future)
 
-        def settled(done: Acknowledgement) -> None:
+        def settled(done: asyncio.Future[Any]) -> None:
             timer.cancel()
             self._waiting.pop(key, None)
             self._permits.release()
@@ -73,17 +89,23 @@ class Pipe:
                 done.exception()  # a caller that does not look must not cause a warning at exit
 
         future.add_done_callback(settled)
-        self._waiting[key] = future
+        self._waiting[key] = future, read
         return key, future
 
     async def _on_reply(self, msg: Msg) -> None:
-        future = self._waiting.get(msg.subject.rpartition(".")[2])
+        future, read = self._waiting.get(msg.subject.rpartition(".")[2], (None, _answer))
         if future is None or future.done():
             return
         try:
-            future.set_result(_acknowledgement(msg))
+            future.set_result(read(msg))
         except Exception as error:
             future.set_exception(error)
+
+
+def _answer(msg: Msg) -> Msg:
+    if (msg.headers or {}).get("Status") == "503":
+        raise nats.errors.NoRespondersError
+    return msg
 
 
 def _acknowledgement(msg: Msg) -> api.PubAck:
@@ -95,6 +117,6 @@ def _acknowledgement(msg: Msg) -> api.PubAck:
     return api.PubAck.from_response(answer)
 
 
-def _expire(future: Acknowledgement) -> None:
+def _expire(future: asyncio.Future[Any]) -> None:
     if not future.done():
         future.set_exception(nats.errors.TimeoutError())

@@ -1,0 +1,159 @@
+"""What was pulled and waits its turn: `now` before `bulk`, refused ones again when due, bulk within its pace and cap."""
+
+import asyncio
+import heapq
+import itertools
+from collections import deque
+
+from contracts.state import Pace
+
+from channelkit.attempts import Attempt, Stage
+from channelkit.gate import Gate
+from channelkit.lane_context import LaneContext
+from channelkit.lane_memory import DailyCap
+from channelkit.pacing import Pacer, day_of, next_day, quiet_until, zone_of
+
+_LONGEST_NAP_SECONDS = 1.0
+
+
+class Line:
+    """Hands attempts to senders."""
+
+    def __init__(self, ctx: LaneContext, gate: Gate, pacer: Pacer, cap: DailyCap) -> None:
+        """Empty; `add` fills it."""
+        self._ctx, self._gate, self._pacer, self._cap = ctx, gate, pacer, cap
+        self.now: deque[Attempt] = deque()
+        self.bulk: deque[Attempt] = deque()
+        self._later: list[tuple[float, int, Attempt]] = []
+        self._count = itertools.count()
+        self._idle: deque[asyncio.Future[None]] = deque()
+        self._day = ""
+        self.bulk_waits_for = "starting"
+        self.bulk_opens_at = ctx.clock.utcnow()
+
+    def __len__(self) -> int:
+        return len(self.now) + len(self.bulk) + len(self._later)
+
+    def add(self, attempt: Attempt, *, first: bool = False) -> None:
+        """Line up an attempt, and wake a sender for it."""
+        attempt.stage = Stage.READY
+        queue = self.now if attempt.queue == "now" else self.bulk
+        queue.appendleft(attempt) if first else queue.append(attempt)
+        self._wake_one()
+
+    def add_later(self, attempt: Attempt, due: float) -> None:
+        """Line up an attempt from *due* (boottime) on."""
+        attempt.stage, attempt.due = Stage.WAITING, due
+        heapq.heappush(self._later, (due, next(self._count), attempt))
+        self._wake_one()
+
+    def clear(self) -> list[Attempt]:
+        """Empty the line and return what was in it."""
+        waiting = [*self.now, *self.bulk, *(attempt for _, _, attempt in self._later)]
+        self.now.clear()
+        self.bulk.clear()
+        self._later.clear()
+        return waiting
+
+    def clear_bulk(self) -> list[Attempt]:
+        """Return the bulk messages that stood in line, and forget them."""
+        waiting = list(self.bulk)
+        self.bulk.clear()
+        return waiting
+
+    def look(self, pace: Pace) -> None:
+        """See anew whether bulk may be sent (quiet hours, cap): once a second and after any change."""
+        now = self._ctx.clock.utcnow()
+        self._day = day_of(pace, now)
+        quiet = quiet_until(pace.quiet_hours, now, zone_of(pace))
+        self.bulk_waits_for = ""
+        if quiet is not None:
+            self.bulk_waits_for, self.bulk_opens_at = "quiet_hours", quiet
+        elif not self._cap.ready(self._day):
+            self.bulk_waits_for, self.bulk_opens_at = "daily_cap", next_day(pace, now) if self._cap.used_up else now
+
+    def choose(self, horizon: float = 0.0) -> Attempt | None:
+        """Take the next attempt that may leave within *horizon* seconds; its `due` says when."""
+        if self._gate.reason():
+            return None
+        self._move_due()
+        if self.now:
+            attempt = self.now.popleft()
+            attempt.due = 0.0
+        elif self.bulk and not self.bulk_waits_for and self._pacer.wait() <= horizon and self._counted(self.bulk[0]):
+            attempt = self.bulk.popleft()
+            attempt.due = self._pacer.reserve()
+        else:
+            return None
+        attempt.stage = Stage.OUT
+        return attempt
+
+    async def take(self) -> Attempt:
+        """Wait for the next attempt that may leave now."""
+        while (attempt := self.choose()) is None:
+            await self._nap()
+        return attempt
+
+    async def changed(self) -> None:
+        """Wait for anything that may be worth another look."""
+        await self._nap()
+
+    def wake_all(self) -> None:
+        """Let every idle sender look again."""
+        while self._idle:
+            self._wake_one()
+
+    def uncount(self, attempt: Attempt) -> None:
+        """Give the cap back what an attempt did not use."""
+        if attempt.counted_day is not None:
+            self._cap.put_back(attempt.counted_day)
+            attempt.counted_day = None
+
+    def _counted(self, attempt: Attempt) -> bool:
+        if attempt.counted_day == self._day:
+            return True
+        if not self._cap.take(self._day):
+            self.bulk_waits_for = "daily_cap"
+            return False
+        attempt.counted_day = self._day
+        return True
+
+    def _move_due(self) -> None:
+        now = self._ctx.clock.boottime()
+        while self._later and self._later[0][0] <= now:
+            attempt = heapq.heappop(self._later)[2]
+            attempt.stage = Stage.READY
+            (self.now if attempt.queue == "now" else self.bulk).appendleft(attempt)
+
+    async def _nap(self) -> None:
+        loop = asyncio.get_running_loop()
+        woken: asyncio.Future[None] = loop.create_future()
+        timer = loop.call_later(self._nap_seconds(), _set, woken) if len(self) else None
+        self._idle.append(woken)
+        try:
+            await woken
+        finally:
+            if timer is not None:
+                timer.cancel()
+            if woken in self._idle:
+                self._idle.remove(woken)
+
+    def _nap_seconds(self) -> float:
+        waits = [_LONGEST_NAP_SECONDS]
+        if self._later:
+            waits.append(max(0.0, self._later[0][0] - self._ctx.clock.boottime()))
+        if self.bulk and not self.bulk_waits_for:
+            waits.append(self._pacer.wait())
+        return max(min(waits), 0.001)
+
+    def _wake_one(self) -> None:
+        while self._idle:
+            woken = self._idle.popleft()
+            if not woken.done():
+                woken.set_result(None)
+                return
+
+
+def _set(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
