@@ -1,14 +1,38 @@
 """Deleting an account: confirmed by a person, done by its channel, finished here."""
 
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
+from contracts.state import SessionStatus
 from servicekit.clock import utcnow
-from servicekit.errors import Invalid, NotFound
+from servicekit.errors import Invalid, NotFound, Unavailable
+from servicekit.logs import get_logger
 
 from accounts import events
-from accounts.domain import Account
+from accounts.domain import Account, Tombstone
+from accounts.logbook import Logbook
 from accounts.ports import AccountStore
+from accounts.projection import Projection
+from accounts.sessions import Sessions
 from accounts.usecases import change
+
+PAGE = 200
+_log = get_logger("accounts.deleting")
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What finishing a deletion takes; *grace_seconds*: how long a channel may take to begin."""
+
+    store: AccountStore
+    projection: Projection
+    sessions: Sessions
+    logs: Logbook
+    grace_seconds: float
 
 
 async def delete(
@@ -48,3 +72,52 @@ async def _check_heir(store: AccountStore, account: Account, move_to: str | None
         raise Invalid({"move_to": "must be another account"})
     if heir.channel is not account.channel:
         raise Invalid({"move_to": f"must be an account of {account.channel}, not of {heir.channel}"})
+
+
+class Deletions:
+    """Finishes deletions: each step may be repeated, and a crash anywhere leaves the account *deleting*."""
+
+    def __init__(self, parts: Parts, announce: Callable[[str], Awaitable[None]]) -> None:
+        """*announce* tells live pages of an account that is gone."""
+        self._parts, self._announce = parts, announce
+        self.wake = asyncio.Event()
+
+    async def run(self, every_seconds: float) -> None:
+        """Look at accounts being deleted until cancelled."""
+        while True:
+            self.wake.clear()
+            try:
+                await self.catch_up()
+            except Unavailable as error:
+                _log.info("deletions wait", error=str(error))
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.wake.wait(), every_seconds)
+
+    async def catch_up(self) -> None:
+        """Finish every deletion that can be finished."""
+        for account in await self._parts.store.deleting(PAGE):
+            if await self._is_over(account):
+                await self.finish(account)
+
+    async def finish(self, account: Account) -> None:
+        """Write the tombstone, then remove key, log lines and document."""
+        now = utcnow()
+        tombstone = Tombstone(id=account.id, channel=account.channel, name=account.name, deleted_at=now)
+        await self._parts.store.bury(tombstone, [events.deleted(account, now)])
+        await self._parts.projection.remove(account)
+        await self._parts.logs.remove_all(account.id)
+        await self._parts.store.remove(account.id)
+        await self._announce(account.id)
+
+    async def _is_over(self, account: Account) -> bool:
+        """Return whether the channel is done with the account, or there is none that ever began with it."""
+        if account.session is not None and account.session.status is SessionStatus.DELETED:
+            return True
+        state = await self._parts.sessions.fetch(account.channel, account.id)
+        if state is not None:
+            return state.status is SessionStatus.DELETED
+        if await self._parts.sessions.lease(account.channel, account.id) is not None:
+            return False
+        since = account.deleting_since or account.updated_at
+        waited = utcnow() - since >= timedelta(seconds=self._parts.grace_seconds)
+        return waited and account.projected_version == account.version

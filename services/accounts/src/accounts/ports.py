@@ -35,6 +35,7 @@ class Behind(NamedTuple):
 class AccountStore(Protocol):
     """Where accounts are kept; each method is one atomic step. Raises servicekit's Unavailable."""
 
+    async def prepare(self) -> None: ...  # noqa: D102
     async def insert(self, account: Account, events: Sequence[PendingEvent]) -> bool: ...  # noqa: D102
     async def get(self, account_id: str) -> Account | None: ...  # noqa: D102
     async def page(self, query: Query) -> list[Account]: ...  # noqa: D102
@@ -43,6 +44,7 @@ class AccountStore(Protocol):
     async def mark_projected(self, account_id: str, version: int) -> None: ...  # noqa: D102
     async def note_session(self, account_id: str, session: LastSession) -> bool: ...  # noqa: D102
     async def note_fresh(self, account_id: str, *, fresh: bool) -> bool: ...  # noqa: D102
+    async def sessions(self) -> dict[str, LastSession | None]: ...  # noqa: D102
     async def unsent(self, limit: int) -> list[Behind]: ...  # noqa: D102
     async def drop_event(self, place: str, account_id: str, event_id: str) -> None: ...  # noqa: D102
     async def deleting(self, limit: int) -> list[Account]: ...  # noqa: D102

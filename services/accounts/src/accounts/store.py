@@ -56,7 +56,7 @@ class MongoAccounts:
 
     async def page(self, query: Query) -> list[Account]:
         """Return at most `query.limit` accounts older than `query.after`, newest first."""
-        found = await self._accounts.list(_filter(query), sort=[("order", DESCENDING)], limit=query.limit)
+        found = await self._accounts.find_list(_filter(query), sort=[("order", DESCENDING)], limit=query.limit)
         return [_account(one) for one in found]
 
     async def replace(self, before: Account, after: Account, events: Sequence[PendingEvent]) -> bool:
@@ -73,7 +73,7 @@ class MongoAccounts:
 
     async def behind(self, limit: int) -> list[Account]:
         """Return accounts whose desired state has not been projected yet."""
-        return [_account(one) for one in await self._accounts.list({"behind": True}, limit=limit)]
+        return [_account(one) for one in await self._accounts.find_list({"behind": True}, limit=limit)]
 
     async def mark_projected(self, account_id: str, version: int) -> None:
         """Note that *version* is projected; an edit that came in between stays behind."""
@@ -91,11 +91,18 @@ class MongoAccounts:
         known = {"_id": account_id, "session.fresh": not fresh}
         return (await self._accounts.update_one(known, {"$set": {"session.fresh": fresh}})).matched_count == 1
 
+    async def sessions(self) -> dict[str, LastSession | None]:
+        """Return what is kept of every account's session."""
+        return {
+            str(one["_id"]): LastSession.model_validate(one["session"]) if one.get("session") else None
+            async for one in self._accounts.find({}, {"session": 1})
+        }
+
     async def unsent(self, limit: int) -> list[Behind]:
         """Return events to relay, each document's in order."""
         found: list[Behind] = []
         for collection in (self._accounts, self._tombstones):
-            for one in await collection.list({"unsent": True}, {"pending_events": 1}, limit=limit):
+            for one in await collection.find_list({"unsent": True}, {"pending_events": 1}, limit=limit):
                 events = [PendingEvent.model_validate(event) for event in one.get("pending_events", [])]
                 found.append(Behind(collection.name, one["_id"], events))
         return found
@@ -108,7 +115,7 @@ class MongoAccounts:
 
     async def deleting(self, limit: int) -> list[Account]:
         """Return accounts whose deletion is not finished."""
-        return [_account(one) for one in await self._accounts.list({"status": "deleting"}, limit=limit)]
+        return [_account(one) for one in await self._accounts.find_list({"status": "deleting"}, limit=limit)]
 
     async def bury(self, tombstone: Tombstone, events: Sequence[PendingEvent]) -> None:
         """Write the tombstone with its events; the first one stays."""

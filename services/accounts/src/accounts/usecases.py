@@ -171,7 +171,7 @@ def _login(to: Editing, account: Account, changes: Changes) -> dict[str, Any]:
     settings = account.settings
     if changes.settings is not None:
         settings = check_settings(account.channel, changes.settings, practice=to.rules.practice)
-    wanted = _merged(to.vault, account, changes.credentials)
+    wanted = merged(to.vault, account, changes.credentials)
     credentials = check_credentials(account.channel, wanted, settings)
     if changes.credentials is None and settings == account.settings:
         return {}
@@ -182,7 +182,8 @@ def _login(to: Editing, account: Account, changes: Changes) -> dict[str, Any]:
     return update
 
 
-def _merged(vault: CredentialSealer, account: Account, given: Mapping[str, str | None] | None) -> dict[str, str]:
+def merged(vault: CredentialSealer, account: Account, given: Mapping[str, str | None] | None) -> dict[str, str]:
+    """Return an account's credentials with an edit over them: what is not named is kept, None removes one."""
     kept = vault.open(account.channel, account.id, account.credentials)
     return {name: value for name, value in {**kept, **(given or {})}.items() if value is not None}
 
