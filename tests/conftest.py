@@ -40,6 +40,12 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     return _platform.lines or ["servers: none were needed yet"]
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say it again at the end: with -q there is no header."""
+    for line in _platform.lines:
+        terminalreporter.write_line(line)
+
+
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Stop what was started."""
     if not hasattr(config, "workerinput"):
