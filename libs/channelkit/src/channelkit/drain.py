@@ -8,6 +8,7 @@ from contracts.channels import Channel
 from contracts.commands import SendMessage
 from contracts.headers import ERROR, MSG_ID, STREAM_SEQUENCE, cloud_event
 from contracts.state import LedgerEntry
+from nats.js import api
 from nats.js import errors as js_errors
 from pydantic import ValidationError
 from servicekit.bus import Bus
@@ -41,15 +42,15 @@ async def _drain_subject(bus: Bus, channel: Channel, subject: str, reason: str, 
         page = await _page(bus, stream, subject, sequence + 1)
         if not page:
             return done
-        await asyncio.gather(*(_end(bus, ledger, channel, subject, one, reason, detail) for one in page))
-        sequence, done = page[-1][0], done + len(page)
+        await asyncio.gather(*(_end(bus, ledger, channel, one, reason, detail) for one in page))
+        sequence, done = page[-1].seq or 0, done + len(page)
         with translated(stream):
             await bus.js.purge_stream(stream, subject=subject, seq=sequence + 1)
 
 
-async def _page(bus: Bus, stream: str, subject: str, sequence: int) -> list[tuple[int, bytes]]:
+async def _page(bus: Bus, stream: str, subject: str, sequence: int) -> list[api.RawStreamMsg]:
     """Return the next messages of a subject, pulled by nobody: what a dead holder had out is among them."""
-    found: list[tuple[int, bytes]] = []
+    found: list[api.RawStreamMsg] = []
     while len(found) < _PAGE:
         try:
             with translated(stream):
@@ -57,14 +58,14 @@ async def _page(bus: Bus, stream: str, subject: str, sequence: int) -> list[tupl
         except js_errors.NotFoundError:
             break
         sequence = (msg.seq or 0) + 1
-        found.append((msg.seq or 0, msg.data or b""))
+        found.append(msg)
     return found
 
 
-async def _end(
-    bus: Bus, ledger: Ledger, channel: Channel, subject: str, one: tuple[int, bytes], reason: str, detail: str
+async def _end(  # noqa: PLR0917
+    bus: Bus, ledger: Ledger, channel: Channel, one: api.RawStreamMsg, reason: str, detail: str
 ) -> None:
-    sequence, data = one
+    sequence, data, subject = one.seq or 0, one.data or b"", one.subject or ""
     try:
         command = SendMessage.model_validate_json(data)
     except ValidationError as error:

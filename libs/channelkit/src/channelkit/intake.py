@@ -110,7 +110,8 @@ class Intake:
             self._inbox = nc.new_inbox()
             self._sub = await nc.subscribe(self._inbox, cb=self._on_message)
         if not self._open.is_set():
-            return await self.close()
+            await self.close()
+            return
         request = orjson.dumps({"batch": count, "expires": int(_EXPIRES_SECONDS * 1e9)})
         await nc.publish(self._subject, request, reply=self._inbox)
         with contextlib.suppress(TimeoutError):
