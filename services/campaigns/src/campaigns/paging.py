@@ -3,10 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
+from servicekit.errors import Invalid
 from servicekit.mongo import Collection
 from servicekit.pagination import Page, decode_cursor, encode_cursor
 
 FIRST_WINDOW, GROWTH = 1_000, 8
+EVERYTHING = 1 << 62
+"""As a window: the filter is narrow already, read it in one go."""
 
 
 async def newest_first(
@@ -16,26 +19,51 @@ async def newest_first(
     key: str,
     cursor: str | None,
     limit: int,
-    projection: Any = None,
     window: int = FIRST_WINDOW,
+    top: int | None = None,
 ) -> Page[dict[str, Any]]:
-    """Return documents by falling *key* (an indexed integer, the same one seldom twice), and the cursor behind them.
+    """Return documents by falling *key* (a positive integer) and `_id`, and the cursor behind them.
 
-    Looks at a window of the key at a time, eight times wider with each one that did not fill the page.
+    Looks at a window of the key at a time, eight times wider with each one that did not fill the page. *key* is indexed,
+    or *top* given: a number no key exceeds.
     """
-    below = decode_cursor(cursor)
-    if below is None:
-        top = await collection.find_one({key: {"$gte": 0}}, {key: 1}, sort=[(key, -1)])
-        below = int(top[key]) + 1 if top else 0
+    high, last_id = _behind(cursor) or (top if top is not None else await _top(collection, key), None)
     found: list[dict[str, Any]] = []
-    high = int(below)
-    while high > 0 and len(found) <= limit:
+    while high >= 0 and len(found) <= limit:
         low = max(0, high - window)
-        window *= GROWTH
+        conditions = [where, {key: {"$gte": low, "$lte": high}}]
+        if last_id is not None:
+            conditions.append({"$or": [{key: {"$lt": high}}, {"_id": {"$lt": last_id}}]})
         found += await collection.find_list(
-            {**where, key: {"$gte": low, "$lt": high}}, projection, sort=[(key, -1)], limit=limit + 1 - len(found)
+            _all(conditions), sort=[(key, -1), ("_id", -1)], limit=limit + 1 - len(found)
         )
-        high = low
-    more = len(found) > limit
-    items = found[:limit]
-    return Page[dict[str, Any]](items=items, next_cursor=encode_cursor(int(items[-1][key])) if more else None)
+        high, last_id, window = low - 1, None, window * GROWTH
+    more, items = len(found) > limit, found[:limit]
+    behind = encode_cursor([int(items[-1][key]), items[-1]["_id"]]) if more else None
+    return Page[dict[str, Any]](items=items, next_cursor=behind)
+
+
+def _behind(cursor: str | None) -> tuple[int, str | None] | None:
+    match decode_cursor(cursor):
+        case None:
+            return None
+        case [int(number), str(last_id)]:
+            return number, last_id
+    raise Invalid({"cursor": "is not one of ours"})
+
+
+def _all(conditions: list[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return one filter, flat where it can be: stores choose their index by the fields at the top."""
+    flat: dict[str, Any] = {}
+    for condition in conditions:
+        for name, value in condition.items():
+            if name in flat:
+                flat.setdefault("$and", []).append({name: value})
+            else:
+                flat[name] = value
+    return flat
+
+
+async def _top(collection: Collection, key: str) -> int:
+    newest = await collection.find_one({key: {"$gte": 0}}, {key: 1}, sort=[(key, -1)])
+    return int(newest[key]) if newest else -1

@@ -1,4 +1,4 @@
-"""Domain events of contacts; they lie in the contact's `pending_events` until the relay has published them."""
+"""Domain events of contacts; they lie in the contact until the relay has published them."""
 
 import secrets
 from typing import Any
@@ -7,16 +7,13 @@ from contracts import subjects
 from contracts.events import ContactTagged
 from servicekit.clock import utcnow
 
+from campaigns import relay
+
 
 def tagged(contact_id: str, tags: list[str]) -> list[dict[str, Any]]:
     """Return one ContactTagged per tag, as `pending_events` holds them."""
-    subject = subjects.domain("campaigns", "contact", "tagged")
+    subject, now = subjects.domain("campaigns", "contact", "tagged"), utcnow()
     return [
-        {
-            "id": secrets.token_hex(12),
-            "subject": subject,
-            "type": ContactTagged.NAME,
-            "data": ContactTagged(contact_id=contact_id, tag=tag, at=utcnow()).model_dump(mode="json"),
-        }
+        relay.event(subject, ContactTagged(contact_id=contact_id, tag=tag, at=now), secrets.token_hex(12))
         for tag in tags
     ]

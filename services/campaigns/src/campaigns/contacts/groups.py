@@ -106,16 +106,9 @@ async def add_members(ctx: Context, kind: Kind, name: str, contacts: list[str]) 
 
 async def _tag(ctx: Context, tag: str, contacts: list[str]) -> int:
     """Tag with an event in each contact, so one write each; whoever has the tag already matches nothing."""
+    added = {"$addToSet": {"tags": tag}, "$inc": {"version": 1}}
     writes = [
-        UpdateOne(
-            {"_id": contact, "tags": {"$ne": tag}},
-            {
-                "$addToSet": {"tags": tag},
-                "$push": {"pending_events": {"$each": events.tagged(contact, [tag])}},
-                "$inc": {"version": 1},
-            },
-        )
-        for contact in contacts
+        UpdateOne({"_id": c, "tags": {"$ne": tag}}, store.with_events(added, events.tagged(c, [tag]))) for c in contacts
     ]
     return int((await ctx.db["contacts"].bulk_write(writes)).modified_count) if writes else 0
 

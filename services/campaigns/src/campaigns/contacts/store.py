@@ -1,16 +1,18 @@
 """Contacts, lists and tags in the store."""
 
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from servicekit.clock import utcnow
 from servicekit.errors import Conflict, NotFound
 from servicekit.mongo import ASCENDING, IndexModel, ensure_indexes
 
+from campaigns import relay
 from campaigns.context import Context
 
 Document = dict[str, Any]
+relay.register("contacts")
 
 
 async def prepare(ctx: Context) -> None:
@@ -50,13 +52,15 @@ async def by_keys(ctx: Context, keys: Iterable[str]) -> list[Document]:
     return await ctx.db["contacts"].find_list({"addresses": {"$in": wanted}}, limit=max(1, len(wanted)))
 
 
-def document(contact: Mapping[str, Any], seq: int) -> Document:
+def document(contact: Mapping[str, Any], seq: int, contact_id: str = "", events: Sequence[Document] = ()) -> Document:
     """Return a contact as it is stored first. Without an address the field is absent: the unique index is sparse."""
     now = utcnow()
     made: Document = {
-        "_id": new_id(), "seq": seq, "name": "", "email": "", "phone": "", "handles": {}, "attributes": {},
-        "tags": [], "lists": [], "pending_events": [], **contact, "version": 1, "created_at": now, "updated_at": now,
+        "_id": contact_id or new_id(), "seq": seq, "name": "", "email": "", "phone": "", "handles": {}, "attributes": {},
+        "tags": [], "lists": [], **contact, "pending_events": list(events), "version": 1, "created_at": now, "updated_at": now,
     }  # fmt: skip
+    if events:
+        made["relay_at"] = now
     if not made.get("addresses"):
         made.pop("addresses", None)
     return made
@@ -73,9 +77,15 @@ def edit(contact: Mapping[str, Any], events: list[Document]) -> Document:
         fields.pop("addresses", None)
         update["$set"].pop("addresses", None)
         update["$unset"] = {"addresses": ""}
-    if events:
-        update["$push"] = {"pending_events": {"$each": events}}
-    return update
+    return with_events(update, events)
+
+
+def with_events(update: Document, events: list[Document]) -> Document:
+    """Return an update that also stores the events for the relay."""
+    if not events:
+        return update
+    stored = relay.pushed(*events)
+    return {**update, "$push": stored["$push"], "$set": {**update.get("$set", {}), **stored["$set"]}}
 
 
 async def save(ctx: Context, contact: Mapping[str, Any], events: list[Document]) -> Document:

@@ -25,8 +25,8 @@ async def create(ctx: Context, given: ContactInput) -> Document:
     contact = domain.merged({"name": ""}, fields)
     if not contact["addresses"] and not contact["name"]:
         raise Invalid({"name": "give a name or an address"})
-    made = store.document(contact, await store.next_numbers(ctx, "contacts"))
-    made["pending_events"] = events.tagged(made["_id"], made["tags"])
+    contact_id, seq = store.new_id(), await store.next_numbers(ctx, "contacts")
+    made = store.document(contact, seq, contact_id, events.tagged(contact_id, contact.get("tags", [])))
     try:
         await ctx.db["contacts"].insert_one(made)
     except DuplicateKey as error:
@@ -58,7 +58,7 @@ async def upsert(ctx: Context, given: ContactInput) -> tuple[Document, Outcome]:
                 return await create(ctx, given), "inserted"
             if not changes(owners[0], fields):
                 return owners[0], "unchanged"
-            return await _save(ctx, owners[0], _joined(owners[0], fields)), "updated"
+            return await _save(ctx, owners[0], joined(owners[0], fields)), "updated"
         except Conflict:
             continue  # somebody wrote it in between: look again
     raise Conflict("the contact is being changed by many at once")
@@ -66,12 +66,12 @@ async def upsert(ctx: Context, given: ContactInput) -> tuple[Document, Outcome]:
 
 def changes(contact: Mapping[str, Any], fields: Mapping[str, Any]) -> bool:
     """Return whether laying *fields* over the contact changes anything; tags and lists are only ever added."""
-    fresh = domain.merged(contact, _joined(contact, fields))
+    fresh = domain.merged(contact, joined(contact, fields))
     names = ("name", "email", "phone", "handles", "attributes", "tags", "lists")
     return any((fresh.get(n) or None) != (contact.get(n) or None) for n in names)
 
 
-def _joined(contact: Mapping[str, Any], fields: Mapping[str, Any]) -> Document:
+def joined(contact: Mapping[str, Any], fields: Mapping[str, Any]) -> Document:
     """Return *fields* with the contact's own tags and lists kept."""
     kept = {g: sorted({*contact.get(g, []), *fields[g]}) for g in ("tags", "lists") if g in fields}
     return {**fields, **kept}

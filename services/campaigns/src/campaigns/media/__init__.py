@@ -1,0 +1,1 @@
+"""Attachments: files people upload to send."""
