@@ -6,9 +6,9 @@ from pydantic_settings import SettingsConfigDict
 
 
 class Settings(ChannelSettings):
-    """`EMAIL_…` variables. Times in seconds, sizes in bytes."""
+    """`CHANNEL_EMAIL_…` variables. Times in seconds, sizes in bytes."""
 
-    model_config = SettingsConfigDict(env_prefix="EMAIL_", extra="ignore", populate_by_name=True)
+    model_config = SettingsConfigDict(env_prefix="CHANNEL_EMAIL_", extra="ignore", populate_by_name=True)
 
     service: str = "channel-email"
     port: int = Field(default=8003, ge=0, le=65_535)
