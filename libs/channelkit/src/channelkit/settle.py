@@ -67,7 +67,7 @@ class Settler:
     async def sent(self, attempt: Attempt, platform_ids: Sequence[str]) -> None:
         """The platform took it. Returns once both writes have left; the rest follows by itself."""
         attempt.stage = Stage.SETTLING
-        attempt.end = entry = LedgerEntry(
+        attempt.end = entry = LedgerEntry.model_construct(
             state="sent",
             token=self._kept.token,
             platform_ids=list(platform_ids),

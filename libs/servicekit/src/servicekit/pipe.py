@@ -4,11 +4,11 @@
 """
 
 import asyncio
-import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import nats.errors
+import orjson
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
@@ -111,10 +111,10 @@ def _answer(msg: Msg) -> Msg:
 def _acknowledgement(msg: Msg) -> api.PubAck:
     if (msg.headers or {}).get("Status") == "503":
         raise js_errors.NoStreamResponseError
-    answer = json.loads(msg.data)
+    answer = orjson.loads(msg.data)
     if "error" in answer:
         js_errors.APIError.from_error(answer["error"])  # raises
-    return api.PubAck.from_response(answer)
+    return api.PubAck(answer["stream"], answer["seq"], answer.get("domain"), answer.get("duplicate"))
 
 
 def _expire(future: asyncio.Future[Any]) -> None:
