@@ -5,7 +5,7 @@ import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 
 import aiosmtplib
 from contracts.email import Auth, EmailSettings, Security
@@ -111,8 +111,8 @@ class _Opening:
             self._said(step, time.perf_counter() - began)
 
     def _give_away(self, client: aiosmtplib.SMTP) -> Opened:
-        transport = client.transport
-        if not isinstance(transport, asyncio.Transport) or transport.is_closing():
+        transport = cast("asyncio.Transport | None", client.transport)  # uvloop's is no subclass of asyncio's
+        if transport is None or transport.is_closing():
             raise ConnectError("network", self.step, "the server closed the connection")
         size = client.esmtp_extensions.get("size", "")
         self._client = None
