@@ -210,6 +210,7 @@ class Bus:
         self.ready.set()
 
     async def _open(self) -> None:
+        _forgive_cancelled_flushes(self.nc)
         self._js = self.nc.jetstream(timeout=5)
         self._pipe = Pipe(self.nc)
         await self._pipe.start()
@@ -246,6 +247,18 @@ class Bus:
         _log.info("NATS is back")
         for callback in self._reconnect_callbacks:
             await _survive(callback(), "a reconnect callback")
+
+
+def _forgive_cancelled_flushes(nc: Client) -> None:
+    """Keep nats-py's read loop alive: 2.16 answers a flush that was cancelled, raises, and stops reading for 9 s."""
+    process = nc._process_pong  # noqa: SLF001
+
+    async def process_pong() -> None:
+        if nc._pongs and nc._pongs[0].done():  # noqa: SLF001
+            nc._pongs[0] = asyncio.get_running_loop().create_future()  # noqa: SLF001
+        await process()
+
+    nc._process_pong = process_pong  # type: ignore[method-assign]  # noqa: SLF001
 
 
 async def _survive(work: Awaitable[Any], what: str) -> None:
