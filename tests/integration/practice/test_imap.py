@@ -5,7 +5,7 @@ import imaplib
 import time
 
 import pytest
-from imap_tools import MailBox, MailboxLoginError, MailBoxUnencrypted
+from imap_tools import MailBox, MailboxLoginError, MailBoxStartTls, MailBoxUnencrypted
 
 RAW = b"From: a@elsewhere.test\r\nSubject: =?utf-8?q?h=C3=A9?=\r\nMessage-ID: <raw@t>\r\n\r\nd\xc3\xa9j\xc3\xa0\r\n.\r\nend"
 
@@ -129,3 +129,54 @@ async def test_a_large_message_can_be_injected_into_junk(platform, mail):
     (kept,) = await mail.mailbox("anna", "Junk")
     assert kept["size"] > 5_000_000
     assert ["In-Reply-To", "<x@y>"] in kept["headers"]
+
+
+async def test_new_mail_is_announced_by_exists_alone_and_flags_set_elsewhere_by_fetch(platform, mail):
+    """As the large providers do; a client that asks must see no answer it did not ask for."""
+    await mail.put_account("anna")
+    await mail.inject("anna")
+    box = await asyncio.to_thread(opened, platform)
+    await mail.inject("anna")
+    _, listed = await asyncio.to_thread(box.client.uid, "search", "UID 101:*")
+    assert listed == [b"101"]
+    assert box.client.untagged_responses["EXISTS"] == [b"2"]
+    assert "FETCH" not in box.client.untagged_responses
+
+    def read_elsewhere() -> None:
+        with opened(platform) as other:
+            other.flag(["101"], "\\Seen", value=True)
+
+    await asyncio.to_thread(read_elsewhere)
+    await asyncio.to_thread(box.client.noop)
+    assert box.client.untagged_responses["FETCH"] == [b"1 (FLAGS (\\Seen))"]
+    await asyncio.to_thread(box.logout)
+
+
+@pytest.mark.parametrize("mode", ["starttls", "tls"])
+async def test_a_flood_of_mail_is_read_once_each_while_idling(platform, mail, tls, mode):
+    await mail.put_account("anna")
+    count, ready, seen = 150, asyncio.Event(), []
+    loop = asyncio.get_running_loop()
+
+    def box():
+        if mode == "tls":
+            return MailBox("localhost", platform.ports.imaps, ssl_context=tls, timeout=10)
+        return MailBoxStartTls("localhost", platform.ports.imap, ssl_context=tls, timeout=10)
+
+    def listen() -> None:
+        with box().login("anna", "secret") as opened_box:
+            last, until = 100, time.monotonic() + 20
+            while len(seen) < count and time.monotonic() < until:
+                for message in opened_box.fetch(f"UID {last + 1}:*", mark_seen=False):
+                    if int(message.uid) > last:
+                        seen.append(message.subject)
+                        last = int(message.uid)
+                loop.call_soon_threadsafe(ready.set)
+                opened_box.idle.wait(timeout=0.2)
+
+    listening = asyncio.create_task(asyncio.to_thread(listen))
+    await ready.wait()
+    for number in range(count):
+        await mail.inject("anna", subject=str(number))
+    await listening
+    assert seen == [str(number) for number in range(count)]

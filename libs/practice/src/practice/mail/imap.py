@@ -66,7 +66,7 @@ class PracticeLogin(Login):
         address = self._accounts.address(credentials.authcid or credentials.authzid)
         if self._refuses(address) or not self._opens(credentials):
             raise InvalidAuth
-        await self._mailboxes.of(address)
+        self._mailboxes.of(address)
         self.users_dict[address] = UserMetadata(self.config, address)
         return Identity(address, self, None, frozenset())
 
@@ -84,6 +84,31 @@ class PracticeLogin(Login):
         if authenticated.name != self._accounts.address(authzid):
             raise AuthorizationFailure
         return Identity(authenticated.name, self, None, frozenset())
+
+
+class WholeResponses(asyncio.StreamWriter):
+    """Sends each IMAP response in one piece.
+
+    pymap writes a response in many small ones; a client that reads IDLE without blocking, as imap-tools
+    does, then takes half a line for a whole one and gives up.
+    """
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        protocol = writer.transport.get_protocol()
+        super().__init__(writer.transport, protocol, reader, asyncio.get_running_loop())
+        self._pieces: list[bytes] = []
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Keep a piece until the response is complete."""
+        self._pieces.append(bytes(data))
+
+    async def drain(self) -> None:
+        """Send what was kept: pymap drains after each response. Raises ConnectionResetError."""
+        if self.is_closing():
+            raise ConnectionResetError
+        super().write(b"".join(self._pieces))
+        self._pieces.clear()
+        await super().drain()
 
 
 class ImapServers:
@@ -105,8 +130,8 @@ class ImapServers:
                 return
             self._writers.add(writer)
             try:
-                await serve(reader, writer, SocketInfoLocal(writer))
-            except (ConnectionError, ssl.SSLError):
+                await serve(reader, WholeResponses(reader, writer), SocketInfoLocal(writer))
+            except (ConnectionError, EOFError, ssl.SSLError):
                 log.debug("an IMAP client left in the middle of a command")
             finally:
                 self._writers.discard(writer)

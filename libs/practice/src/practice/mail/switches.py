@@ -84,7 +84,7 @@ def _accounts(router: APIRouter, platform: "MailPlatform") -> None:
     @router.put("/accounts/{address}")
     async def put_account(address: str, body: AccountBody) -> dict[str, str]:
         account = accounts.put(address, body.password, body.token)
-        await mailboxes.of(account.address)
+        mailboxes.of(account.address)
         return {"address": account.address}
 
     @router.get("/accounts")
