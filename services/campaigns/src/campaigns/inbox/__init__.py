@@ -1,0 +1,1 @@
+"""One inbox over all channels: conversations, their messages, and answers."""

@@ -1,0 +1,141 @@
+"""What came in, from the bus into conversations. Any message may come twice, in any order, on any replica.
+
+A message is stored under its id with `applied: false`, its effects follow, each at most once or the same however often,
+and `applied` becomes true last: whoever finds it false does the rest again.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from contracts.inbox import Received
+from servicekit.errors import Invalid
+from servicekit.mongo import BulkFailed, DuplicateKey, UpdateOne
+
+from campaigns.contacts import usecases as contacts
+from campaigns.context import Context
+from campaigns.inbox import domain, store
+from campaigns.suppression import usecases as suppression
+
+Document = dict[str, Any]
+_SENT = ("sent", "delivered", "read")
+
+
+async def on_received(ctx: Context, messages: Sequence[Received]) -> None:
+    """Take inbound messages into their conversations. Raises Unavailable where store or bus are away: let them come again."""
+    fresh = await _stored(ctx, list({m.id: m for m in messages}.values()))
+    if not fresh:
+        return
+    fresh.sort(key=lambda m: m.at)
+    rows = await _answered(ctx, fresh)
+    await _conversations(ctx, fresh, rows)
+    await _campaign_messages(ctx, fresh, rows)
+    writes = [w for m in fresh for w in store.effects(m, _conversation(m), _campaign(m, rows))]
+    await ctx.db["conversations"].bulk_write(writes, ordered=True)
+    for message in fresh:
+        await _consequences(ctx, message, rows)
+    await ctx.db["messages"].update_many({"_id": {"$in": [m.id for m in fresh]}}, {"$set": {"applied": True}})
+    await ctx.hub.publish("conversation", sorted({_conversation(m) for m in fresh}))
+
+
+def _conversation(message: Received) -> str:
+    return domain.conversation_id(message.account_id, message.conversation)
+
+
+def _is_answer(message: Received) -> bool:
+    return bool(message.answers_row) and not message.auto_reply and not message.own
+
+
+def _campaign(message: Received, rows: dict[str, Document]) -> str | None:
+    """Return the campaign a person answered; an automatic answer is none, nor is one to our own answer."""
+    row = rows.get(message.answers_row or "") if _is_answer(message) else None
+    return str(row["campaign"]) if row and row["kind"] == "campaign" else None
+
+
+async def _stored(ctx: Context, messages: list[Received]) -> list[Received]:
+    """Store what is new; return it, with what an earlier delivery stored and did not finish."""
+    try:
+        await ctx.db["messages"].insert_many([store.message_of(m, _conversation(m)) for m in messages])
+    except BulkFailed as error:
+        if error.others:
+            raise
+        known = {messages[i].id for i in error.duplicates}
+        open_ones = await ctx.db["messages"].find_list(
+            {"_id": {"$in": sorted(known)}, "applied": False}, {"_id": 1}, limit=len(known)
+        )
+        unfinished = {str(one["_id"]) for one in open_ones}
+        return [m for m in messages if m.id not in known or m.id in unfinished]
+    return messages
+
+
+async def _answered(ctx: Context, messages: list[Received]) -> dict[str, Document]:
+    wanted = sorted({m.answers_row for m in messages if m.answers_row})
+    if not wanted:
+        return {}
+    fields = {"campaign": 1, "kind": 1, "contact": 1, "sent_at": 1, "queued_at": 1, "to": 1}
+    found = await ctx.db["rows"].find_list({"_id": {"$in": wanted}}, fields, limit=len(wanted))
+    return {str(row["_id"]): row for row in found}
+
+
+async def _conversations(ctx: Context, messages: list[Received], rows: dict[str, Document]) -> None:
+    """Make the conversations that do not exist yet, each with its contact."""
+    first: dict[str, Received] = {}
+    for message in messages:
+        first.setdefault(_conversation(message), message)
+    known = await ctx.db["conversations"].find_list({"_id": {"$in": list(first)}}, {"_id": 1}, limit=len(first))
+    for one in known:
+        first.pop(str(one["_id"]))
+    for conversation_id, message in first.items():
+        contact = await _contact(ctx, message, rows.get(message.answers_row or ""))
+        await _begin(ctx, conversation_id, store.new_conversation(message, contact))
+
+
+async def _begin(ctx: Context, conversation_id: str, fields: Document) -> None:
+    try:
+        await ctx.db["conversations"].update_one({"_id": conversation_id}, {"$setOnInsert": fields}, upsert=True)
+    except DuplicateKey:
+        return  # another replica began it at this moment
+
+
+async def _contact(ctx: Context, message: Received, row: Document | None) -> str | None:
+    """Return who wrote: the contact the campaign wrote to, if it was this address, else whoever owns the address."""
+    if row and row.get("contact") and str(row["to"]["address"]).casefold() == message.conversation.casefold():
+        return str(row["contact"])
+    name = None if message.own else message.sender.name
+    try:
+        return await contacts.resolve(ctx, message.channel, message.conversation, name)
+    except Invalid:
+        return None  # an address that cannot be written to is shown, and has no contact
+
+
+async def _campaign_messages(ctx: Context, messages: list[Received], rows: dict[str, Document]) -> None:
+    """Show in the history what was answered: the campaign's message, as a reference to its row."""
+    writes = [
+        UpdateOne({"_id": f"row-{row['_id']}"}, {"$setOnInsert": _campaign_message(message, row)}, upsert=True)
+        for message in messages
+        if (row := rows.get(message.answers_row or "")) and row["kind"] == "campaign"
+    ]
+    try:
+        await ctx.db["messages"].bulk_write(writes) if writes else None
+    except BulkFailed as error:
+        if error.others:
+            raise
+
+
+def _campaign_message(message: Received, row: Document) -> Document:
+    at = row.get("sent_at") or row.get("queued_at") or message.at
+    return {
+        "conversation": _conversation(message), "account": message.account_id, "channel": str(message.channel),
+        "direction": "out", "at": at, "ms": domain.milliseconds(at), "subject": None, "text": "", "html": None,
+        "attachments": [], "platform_id": "", "references": [], "stub": None, "auto_reply": False,
+        "campaign": row["campaign"], "campaign_row": row["_id"], "applied": True,
+    }  # fmt: skip
+
+
+async def _consequences(ctx: Context, message: Received, rows: dict[str, Document]) -> None:
+    """Do what a message means beyond the inbox; each is safe to repeat."""
+    from campaigns.outbox.usecases import on_reply  # noqa: PLC0415  # the outbox tells the inbox, and this one tells it
+
+    if _is_answer(message) and message.answers_row in rows:
+        await on_reply(ctx, message.answers_row, message.at)
+    if domain.stops(message, ctx.settings.stop_words.split(",")):
+        await suppression.suppress(ctx, message.channel, message.conversation, "unsubscribed", "keyword")
