@@ -37,9 +37,10 @@ EMAIL = {
 async def eventually(ask: Callable[[], Awaitable[Any]], seconds: float = 10.0) -> Any:
     """Return the first truthy answer; fails after *seconds*."""
     async with asyncio.timeout(seconds):
-        while not (found := await ask()):
+        while True:
+            if found := await ask():
+                return found
             await asyncio.sleep(0.02)
-        return found
 
 
 @dataclass

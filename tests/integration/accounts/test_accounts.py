@@ -214,7 +214,11 @@ async def test_secrets_are_in_no_answer_no_log_and_no_store(service: Service, ca
     answers = [
         (await service.http.get(path)).text,
         (await service.http.get("/v1/accounts")).text,
-        (await service.http.patch(path, json={"credentials": {"smtp_password": PASSWORD, "pin": PASSWORD}, "version": 1})).text,
+        (
+            await service.http.patch(
+                path, json={"credentials": {"smtp_password": PASSWORD, "pin": PASSWORD}, "version": 1}
+            )
+        ).text,
         (await service.http.patch(path, json={"credentials": {"smtp_password": [PASSWORD]}, "version": 1})).text,
     ]
     desired = await service.projected(made["id"], 1)
@@ -257,5 +261,3 @@ async def test_a_viewer_reads_and_changes_nothing(service: Service):
     for method, url in [("PATCH", path), ("DELETE", path), ("POST", f"{path}/deactivate"), ("POST", "/v1/accounts")]:
         assert (await service.http.request(method, url, json={}, headers=viewer)).status_code == 403
     assert (await service.http.get(path)).json()["version"] == 1
-
-

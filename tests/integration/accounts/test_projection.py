@@ -35,7 +35,17 @@ def bucket(ctx):
 
 
 async def new(ctx) -> Account:
-    draft = Draft("Toko", Channel.EMAIL, "", True, True, Pace(), EMAIL, {"smtp_password": "x"})
+    secret = {"smtp_password": "x"}
+    draft = Draft(
+        name="Toko",
+        channel=Channel.EMAIL,
+        notes="",
+        active=True,
+        worker=True,
+        pace=Pace(),
+        settings=EMAIL,
+        credentials=secret,
+    )
     return (await create(ctx.editing, draft, by="tester"))[0]
 
 

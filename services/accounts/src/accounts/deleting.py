@@ -9,7 +9,7 @@ from typing import Any
 
 from contracts.state import SessionStatus
 from servicekit.clock import utcnow
-from servicekit.errors import Invalid, NotFound, Unavailable
+from servicekit.errors import Conflict, Invalid, NotFound, Unavailable
 from servicekit.logs import get_logger
 
 from accounts import events
@@ -96,8 +96,11 @@ class Deletions:
     async def catch_up(self) -> None:
         """Finish every deletion that can be finished."""
         for account in await self._parts.store.deleting(PAGE):
-            if await self._is_over(account):
-                await self.finish(account)
+            try:
+                if await self._is_over(account):
+                    await self.finish(account)
+            except Conflict as error:
+                _log.info("another replica was first", account=account.id, error=str(error))
 
     async def finish(self, account: Account) -> None:
         """Write the tombstone, then remove key, log lines and document."""
@@ -107,10 +110,13 @@ class Deletions:
         await self._parts.projection.remove(account)
         await self._parts.logs.remove_all(account.id)
         await self._parts.store.remove(account.id)
+        await self._parts.projection.remove(account)  # a projection under way may have written it once more
         await self._announce(account.id)
 
     async def _is_over(self, account: Account) -> bool:
         """Return whether the channel is done with the account, or there is none that ever began with it."""
+        if account.projected_version < account.version:
+            return False
         if account.session is not None and account.session.status is SessionStatus.DELETED:
             return True
         state = await self._parts.sessions.fetch(account.channel, account.id)
@@ -119,5 +125,4 @@ class Deletions:
         if await self._parts.sessions.lease(account.channel, account.id) is not None:
             return False
         since = account.deleting_since or account.updated_at
-        waited = utcnow() - since >= timedelta(seconds=self._parts.grace_seconds)
-        return waited and account.projected_version == account.version
+        return utcnow() - since >= timedelta(seconds=self._parts.grace_seconds)

@@ -29,11 +29,14 @@ class Logbook:
         self._days = days
 
     async def prepare(self) -> None:
-        """Create the indexes; lines leave by the one on their time."""
+        """Create the indexes; lines leave by the one on their time.
+
+        Ascending although read backwards: SecantusDB 0.7 loses matches of `$gte` on strings in descending indexes.
+        """
         await ensure_indexes(
             self._lines,
             [
-                IndexModel([("order", DESCENDING)], name="order"),
+                IndexModel([("order", ASCENDING)], name="order"),
                 IndexModel([("at", ASCENDING)], name="age", expireAfterSeconds=self._days * 86_400),
             ],
         )

@@ -90,15 +90,18 @@ class Projection:
                 await self._switch.overtake(have.value.version)
 
     async def remove(self, account: Account) -> None:
-        """Remove an account that is gone."""
+        """Remove an account that is gone, if its key is there."""
         if account.channel in self._channels:
-            await self._bucket(account.channel).delete(account.id)
+            bucket = self._bucket(account.channel)
+            entry = await bucket.get(account.id)
+            if entry is not None:
+                await bucket.delete(account.id, entry.revision)
 
     async def _write(self, account: Account) -> bool:
         bucket, wanted = self._bucket(account.channel), account.desired
         have = await bucket.get(account.id)
         if have is None:
-            await bucket.create(account.id, wanted)
+            await self._create(bucket, wanted)
         elif have.value.version < wanted.version:
             await bucket.update(account.id, wanted, have.revision)
         elif have.value.version > wanted.version:
@@ -107,6 +110,12 @@ class Projection:
         else:
             return False
         return True
+
+    async def _create(self, bucket: Bucket[DesiredAccount], wanted: DesiredAccount) -> None:
+        """Write a key that is missing, and take it back where the account's deletion finished meanwhile."""
+        revision = await bucket.create(wanted.account_id, wanted)
+        if not await self._store.existing([wanted.account_id]):
+            await bucket.delete(wanted.account_id, revision)
 
     async def _overtaken(self, account_id: str, version: int) -> None:
         """The bucket is ahead: our reading was old, or the store was restored from a backup; then the store decides."""

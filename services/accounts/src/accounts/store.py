@@ -33,7 +33,7 @@ class MongoAccounts:
         await ensure_indexes(
             self._accounts,
             [
-                IndexModel([("order", DESCENDING)], name="order", unique=True),
+                IndexModel([("order", ASCENDING)], name="order", unique=True),
                 IndexModel([("behind", ASCENDING)], name="behind"),
                 IndexModel([("status", ASCENDING)], name="status"),
                 IndexModel([("unsent", ASCENDING)], name="unsent"),
