@@ -43,7 +43,7 @@ format: $(STAMP) ## format the code
 	$(BIN)/ruff format .
 
 bench: $(STAMP) ## measure against baselines run side by side; writes build/bench.json
-	$(BIN)/python tests/bench/run.py
+	$(BIN)/python -m tests.bench.run $(FIGURES)
 
 faults: $(STAMP) ## kill, freeze and cut the real processes
 	$(BIN)/pytest tests/faults
