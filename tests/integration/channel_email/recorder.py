@@ -4,6 +4,9 @@
 import asyncio
 from dataclasses import dataclass, field
 
+from channel_email.attachments import AttachmentCache
+from channel_email.refusals import Refusals
+from channel_email.session import EmailSession
 from channelkit.protocol import Credentials, NotClaimed
 from contracts.channels import Channel
 from contracts.commands import Attachment, SendMessage
@@ -86,6 +89,13 @@ class Attempt:
 
     def platform_key(self, part=0):
         return f"{self.command.row}.{part}"
+
+
+def open_session(host, settings, account):
+    """Return a session that has not begun to connect."""
+    return EmailSession(
+        host, settings, account, cache=AttachmentCache(10_000_000), refusals=Refusals(), send_timeout=10.0
+    )
 
 
 async def send_all(sender, attempts):

@@ -4,9 +4,7 @@ import asyncio
 
 import aiosmtplib
 import pytest
-from channel_email.attachments import AttachmentCache
 from channel_email.mime import Composer
-from channel_email.session import EmailSession
 from channelkit.protocol import NeedsLogin, NotClaimed, OutcomeUnknown, Restricted
 from contracts.commands import Attachment
 from hypothesis import HealthCheck, given, settings
@@ -14,13 +12,13 @@ from hypothesis import strategies as st
 from practice.mail.process import running
 from servicekit.errors import Permanent, Retry
 
-from tests.integration.channel_email.recorder import SENDER, Attempt, send_all
+from tests.integration.channel_email.recorder import SENDER, Attempt, open_session, send_all
 
 
 @pytest.fixture
 async def session(host, app_settings, account):
     account = account.model_copy(update={"imap": None})
-    session = EmailSession(host, app_settings, account, AttachmentCache(10_000_000), 10.0)
+    session = open_session(host, app_settings, account)
     yield session
     await session.close()
 
@@ -220,7 +218,7 @@ async def test_what_a_server_receives_is_what_aiosmtplib_would_have_sent(account
     async with running(allow_plain_auth=True) as mail:
         smtp = account.smtp.model_copy(update={"port": mail.ports.smtp, "security": "none", "host": "127.0.0.1"})
         plain = account.model_copy(update={"smtp": smtp, "imap": None})
-        session = EmailSession(host, app_settings, plain, AttachmentCache(0), 10.0)
+        session = open_session(host, app_settings, plain)
         sender, composer = session.sender(), Composer(plain)
         library = aiosmtplib.SMTP(hostname="127.0.0.1", port=mail.ports.smtp, start_tls=False)
         await library.connect()

@@ -14,6 +14,7 @@ from servicekit.errors import Permanent
 
 from channel_email.attachments import AttachmentCache
 from channel_email.checks import test_settings
+from channel_email.refusals import Refusals
 from channel_email.session import EmailSession
 from channel_email.settings import Settings
 
@@ -26,12 +27,20 @@ class EmailChannel:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._refusals = Refusals()
         self._cache = AttachmentCache(settings.attachment_cache_bytes)
 
     async def open(self, host: Host) -> EmailSession:
         """Begin to connect the account. Raises Permanent("invalid_settings")."""
         timeout = self._settings.send_timeout_seconds or self.capabilities.send_timeout_seconds
-        session = EmailSession(host, self._settings, parse(host.account.settings), self._cache, timeout)
+        session = EmailSession(
+            host,
+            self._settings,
+            parse(host.account.settings),
+            cache=self._cache,
+            refusals=self._refusals,
+            send_timeout=timeout,
+        )
         await host.report(SessionStatus.CONNECTING)
         session.start()
         return session

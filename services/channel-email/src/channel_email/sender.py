@@ -102,7 +102,8 @@ class EmailSender:
             except (ConnectionLost, TimeoutError) as error:
                 self._drop(str(error))
                 if last or not reused:
-                    raise Retry(_LOST_RETRY_SECONDS, f"connection lost before the content: {_text(error)}") from error
+                    # Without its cause: a silent server may mean this recipient alone, so that a try is counted.
+                    raise Retry(_LOST_RETRY_SECONDS, f"connection lost before the content: {_text(error)}") from None
                 continue
             refusal = mail or rcpt
             if refusal and refusal.code in _TRY_NEW_CONNECTION and reused and not last:

@@ -17,6 +17,7 @@ from channel_email.client import ConnectError, connect
 from channel_email.inbox_watch import InboxWatch
 from channel_email.mime import Composed, Composer
 from channel_email.pipeline import Wire
+from channel_email.refusals import Refusals
 from channel_email.sender import EmailSender
 from channel_email.sent_folder import SentFolder
 from channel_email.settings import Settings
@@ -31,13 +32,20 @@ class EmailSession:
     """Implements protocol.Session, and sender.Account for its senders."""
 
     def __init__(
-        self, host: Host, settings: Settings, account: EmailSettings, cache: AttachmentCache, send_timeout: float
+        self,
+        host: Host,
+        settings: Settings,
+        account: EmailSettings,
+        *,
+        cache: AttachmentCache,
+        refusals: Refusals,
+        send_timeout: float,
     ) -> None:
         self.host, self.settings, self.account = host, settings, account
         self.trouble = Trouble(settings)
         self.messages_per_connection = account.messages_per_connection
         self.send_timeout_seconds = send_timeout * 0.9  # the rest is the kit's, to write the outcome
-        self._cache, self._composer = cache, Composer(account)
+        self._cache, self._refusals, self._composer = cache, refusals, Composer(account)
         self._senders: WeakSet[EmailSender] = WeakSet()
         self._smtp_trouble = ""
         self._imap_trouble = ""
@@ -54,17 +62,24 @@ class EmailSession:
 
     async def _open(self) -> None:
         pause = self.settings.offline_wait_seconds
+        account = self.host.account
+        if words := self._refusals.still(account.account_id, account.login_version):
+            await self.host.report(SessionStatus.FAILED, f"SMTP: {words}")
+            return
         while True:
             try:
                 (await self.connect()).quit()
             except ConnectError as error:
                 if error.kind in ("login", "tls"):
+                    if error.kind == "login":
+                        self._refusals.add(account.account_id, account.login_version, error.words)
                     await self.host.report(SessionStatus.FAILED, f"SMTP: {error.words}")
                     return
                 self._smtp_trouble = f"SMTP: {error.words}"
                 await self._report()
             else:
                 self._smtp_trouble = ""
+                self._refusals.forget(account.account_id)
                 await self._report()
                 return
             await asyncio.sleep(pause)
