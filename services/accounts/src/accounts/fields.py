@@ -12,6 +12,8 @@ from servicekit.errors import Invalid
 
 PRACTICE_ONLY = {"ca_file": None, "verify": True}
 """Settings of e-mail that weaken the check of the server, with the only value allowed outside practice."""
+LONGEST_E164 = 16
+"""A plus and 15 digits (ITU-T E.164, section 6)."""
 
 
 def _phone(text: str) -> str:
@@ -19,9 +21,10 @@ def _phone(text: str) -> str:
         number = phonenumbers.parse(text, None)
     except phonenumbers.NumberParseException as error:
         raise ValueError("must be a phone number with its country code, such as +628888888888") from error
-    if not phonenumbers.is_possible_number(number):
+    normal = str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
+    if not phonenumbers.is_possible_number(number) or len(normal) > LONGEST_E164:
         raise ValueError("is too long or too short for a phone number of its country")
-    return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
+    return normal
 
 
 _Line = Annotated[
