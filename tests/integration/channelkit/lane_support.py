@@ -8,8 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import orjson
-from channelkit.lane import Lane, LaneContext, LaneSettings, drain
+from channelkit.lane import Lane, LaneContext, LaneSettings
 from channelkit.protocol import Capabilities, Outgoing
 from channelkit.suppressions import Suppressions
 from contracts import subjects
@@ -43,6 +42,7 @@ class Platform:
     sends: int = 0
     asked: int = 0
     knows: bool | None = None
+    deduplicates: bool = False
 
     def texts(self) -> list[str]:
         return [text for _, text in self.received]
@@ -66,13 +66,11 @@ class TinySender:
         bubbles = [out.command.content.text, *out.command.content.bubbles]
         for part in range(len(out.parts_done), len(bubbles)):
             key = out.platform_key(part)
-            if key not in [k for k, _ in platform.received] or not self.deduplicates:
+            if not platform.deduplicates or key not in [k for k, _ in platform.received]:
                 platform.received.append((key, bubbles[part]))
             if len(bubbles) > 1:
                 await out.part_sent(f"id-{part}")
         return out.parts_done if len(bubbles) > 1 else [f"id-{out.command.row}"]
-
-    deduplicates = True
 
     async def abandon(self) -> None:
         pass
@@ -135,6 +133,34 @@ class TinyHost:
         return self.media[key]
 
 
+class HookedPipe:
+    """The bus's pipe with one interruption: what was written before it has arrived, what comes after has not."""
+
+    def __init__(self, pipe: Any, prefix: str, hook: Callable[[str], Any]) -> None:
+        self._pipe, self._prefix, self._hook = pipe, prefix, hook
+
+    async def publish(self, subject: str, payload: bytes = b"", headers: Any = None) -> Any:
+        return await self._hooked(subject, lambda: self._pipe.publish(subject, payload, headers))
+
+    async def ask(self, subject: str, payload: bytes = b"") -> Any:
+        return await self._hooked(subject, lambda: self._pipe.ask(subject, payload))
+
+    async def stop(self) -> None:
+        await self._pipe.stop()
+
+    async def _hooked(self, subject: str, write: Callable[[], Any]) -> Any:
+        if not self._prefix or not subject.startswith(self._prefix):
+            return await write()
+        self._prefix = ""
+        for moment in ("before", "after"):
+            if moment == "after":
+                answer = await write()
+            result = self._hook(moment)
+            if asyncio.iscoroutine(result):
+                await result
+        return answer
+
+
 @dataclass
 class Replica:
     """One process: a bus of its own and a lane on it. `die` is a SIGKILL: nothing more reaches the server."""
@@ -174,6 +200,10 @@ class Replica:
         self.worker = worker
         self.lane.kick()
 
+    def on_write(self, prefix: str, hook: Callable[[str], Any]) -> None:
+        """Run *hook* ("before" or "after") around the next write of the lane whose subject begins so."""
+        self.bus._pipe = HookedPipe(self.bus.pipe, prefix, hook)
+
     async def sever(self) -> None:
         """From here on this process reaches nobody: what it had written before has arrived."""
         with contextlib.suppress(Exception):
@@ -202,6 +232,7 @@ class World:
         await bus.start()
         await bus.wait_connected()
         capabilities = Capabilities(idempotent_send=idempotent, can_ask=can_ask)
+        self.platform.deduplicates = idempotent
         made = Replica(self, bus, capabilities)
         self.replicas.append(made)
         return await made.start(**more) if start else made
@@ -300,6 +331,3 @@ async def world_on(settings: ServiceSettings) -> AsyncIterator[World]:
                 await replica.lane.stop(0.1)
             await replica.bus.stop()
         await bus.stop()
-
-
-__all__ = ["drain", "orjson"]

@@ -57,7 +57,7 @@ class Lane:
         self._memory = LaneMemory(ctx.bus, ctx.channel, ctx.account_id, ctx.lease_epoch)
         self._cap = DailyCap(self._memory)
         self._pacer = Pacer(ctx.clock.boottime)
-        self._line = Line(ctx, self._gate, self._pacer, self._cap)
+        self._line = Line(ctx, self._gate, self._pacer, self._cap, lambda: self._kicked.set())
         ledger = Ledger(ctx.bus, ctx.channel)
         self._settler = Settler(ctx, ledger, self._kept, self._released, self._gone)
         claims = Claims(ctx, ledger, self._kept, self._gate)
@@ -186,8 +186,11 @@ class Lane:
         await self._trouble.recovered()
 
     async def _refill(self) -> None:
-        with contextlib.suppress(*_TROUBLE):
+        try:
             await self._cap.refill(self._ctx.desired().pace, self._ctx.clock.utcnow())
+        except _TROUBLE as error:
+            _log.warning("the cap could not be reserved", account=self._ctx.account_id, error=repr(error)[:200])
+            await asyncio.sleep(_LOOK_SECONDS / 2)
 
     async def _open_bulk(self) -> None:
         if not self._line.bulk_waits_for:

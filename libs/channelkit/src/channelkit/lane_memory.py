@@ -14,7 +14,7 @@ from servicekit.kv import Bucket
 
 from channelkit.pacing import cap_of, day_of
 
-_LARGEST_BLOCK = 50
+_LARGEST_BLOCK = 200
 _BLOCKS_PER_DAY = 10
 
 
@@ -37,7 +37,10 @@ class LaneMemory:
     async def write(self, **changes: Any) -> None:
         """Change some fields. Raises Conflict where the lease has moved on, Unavailable."""
         async with self._lock:
-            await self._write(changes)
+            try:
+                await self._write(changes)
+            except Conflict:
+                await self._write(changes)  # it has been read anew
 
     async def reserve(self, pace: Pace, now: datetime) -> int | None:
         """Reserve a block of the day's cap before it is used: a crash wastes it, never exceeds. None: no cap; 0: used up.
@@ -64,13 +67,17 @@ class LaneMemory:
 
     async def _write(self, changes: dict[str, Any]) -> None:
         epoch = self._epoch()
-        if epoch is None:
+        if epoch is None or self.state.epoch > epoch:
             raise Conflict("the lease is not ours")
         wanted = self.state.model_copy(update={**changes, "epoch": epoch})
-        if self._revision:
-            self._revision = await self._bucket.update(self._key, wanted, self._revision)
-        else:
-            self._revision = await self._bucket.create(self._key, wanted)
+        try:
+            if self._revision:
+                self._revision = await self._bucket.update(self._key, wanted, self._revision)
+            else:
+                self._revision = await self._bucket.create(self._key, wanted)
+        except Conflict:
+            await self.load()
+            raise
         self.state = wanted
 
 

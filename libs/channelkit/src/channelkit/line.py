@@ -4,6 +4,7 @@ import asyncio
 import heapq
 import itertools
 from collections import deque
+from collections.abc import Callable
 
 from contracts.state import Pace
 
@@ -19,8 +20,9 @@ _LONGEST_NAP_SECONDS = 1.0
 class Line:
     """Hands attempts to senders."""
 
-    def __init__(self, ctx: LaneContext, gate: Gate, pacer: Pacer, cap: DailyCap) -> None:
-        """Empty; `add` fills it."""
+    def __init__(self, ctx: LaneContext, gate: Gate, pacer: Pacer, cap: DailyCap, dry: Callable[[], None]) -> None:
+        """Empty; `add` fills it. *dry*: asks for the next block of the day's cap."""
+        self._dry = dry
         self._ctx, self._gate, self._pacer, self._cap = ctx, gate, pacer, cap
         self.now: deque[Attempt] = deque()
         self.bulk: deque[Attempt] = deque()
@@ -69,8 +71,8 @@ class Line:
         self.bulk_waits_for = ""
         if quiet is not None:
             self.bulk_waits_for, self.bulk_opens_at = "quiet_hours", quiet
-        elif not self._cap.ready(self._day):
-            self.bulk_waits_for, self.bulk_opens_at = "daily_cap", next_day(pace, now) if self._cap.used_up else now
+        elif self._cap.used_up:
+            self.bulk_waits_for, self.bulk_opens_at = "daily_cap", next_day(pace, now)
 
     def choose(self, horizon: float = 0.0) -> Attempt | None:
         """Take the next attempt that may leave within *horizon* seconds; its `due` says when."""
@@ -113,7 +115,7 @@ class Line:
         if attempt.counted_day == self._day:
             return True
         if not self._cap.take(self._day):
-            self.bulk_waits_for = "daily_cap"
+            self._dry()
             return False
         attempt.counted_day = self._day
         return True

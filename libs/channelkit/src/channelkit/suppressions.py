@@ -27,12 +27,14 @@ class Suppressions:
 
     async def of(self, addresses: Iterable[str], timeout: float = 5.0) -> dict[str, SuppressionEntry]:
         """Return the entries of those addresses that have one. Raises Unavailable where nobody answers in time."""
-        owner = {self._subject(digest): address for address in set(addresses) for digest in self._digests(address)}
-        subjects, found = list(owner), {}
+        asked = {address: [self._subject(digest) for digest in self._digests(address)] for address in addresses}
+        subjects = list({subject for several in asked.values() for subject in several})
+        stored: dict[str, bytes] = {}
         for start in range(0, len(subjects), _MOST_KEYS):
-            for subject, data in (await self._last(subjects[start : start + _MOST_KEYS], timeout)).items():
-                found[owner[subject]] = _entry(data)
-        return found
+            stored |= await self._last(subjects[start : start + _MOST_KEYS], timeout)
+        if not stored:
+            return {}
+        return {a: _entry(stored[s]) for a, several in asked.items() for s in several if s in stored}
 
     def _digests(self, address: str) -> list[str]:
         return self._hasher.digests(self._channel, address)
