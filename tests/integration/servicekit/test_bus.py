@@ -3,6 +3,7 @@
 import asyncio
 import time
 
+import nats.errors
 import pytest
 from contracts import events
 from nats.js import errors as js_errors
@@ -139,3 +140,16 @@ async def test_request_gets_the_answer_or_says_that_nobody_answers(bus):
     with pytest.raises(Unavailable) as nobody:
         await bus.request("req.email.b.check.v1", tagged())
     assert nobody.value.reason == "no_responder"
+
+
+async def test_while_nats_is_away_the_pipe_refuses_at_once_and_nothing_comes_later(events_stream, fresh_nats):
+    bus = events_stream
+    fresh_nats.kill()
+    await wait_until(lambda: not bus.connected)
+    refused = await bus.pipe.publish(SUBJECT, b"ghost")
+    with pytest.raises(nats.errors.ConnectionReconnectingError):
+        await asyncio.wait_for(refused, 0.5)
+    fresh_nats.start()
+    await wait_until(lambda: bus.connected)
+    acknowledged = await bus.pipe.publish(SUBJECT, b"first")
+    assert (await acknowledged).seq == 1

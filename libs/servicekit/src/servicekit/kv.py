@@ -1,5 +1,6 @@
 """Key-value buckets with typed values: compare-and-set, keys that expire, and no ghost writes."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Generic, NamedTuple, TypeVar
 
@@ -18,6 +19,7 @@ __all__ = ["Bucket", "BucketWatch", "Entry"]
 
 V = TypeVar("V", bound=BaseModel)
 _GONE = ("DEL", "PURGE")
+_READ_BACK_PAUSES_SECONDS = (0.0, 0.1, 0.3)
 
 
 class _Stored(NamedTuple):
@@ -135,9 +137,11 @@ class Bucket(Generic[V]):
 
     async def _read_back(self, key: str, data: bytes, last: int | None, error: Unavailable) -> int:
         """Return the revision of a write that got no answer but happened. Raises *error* if it is not there (yet)."""
-        stored = await self._last(key)
-        if (stored.data or b"") == data and stored.revision > (last or 0):
-            return stored.revision
+        for pause in _READ_BACK_PAUSES_SECONDS:  # the server may answer the reading before it has stored the write
+            await asyncio.sleep(pause)
+            stored = await self._last(key)
+            if (stored.data or b"") == data and stored.revision > (last or 0):
+                return stored.revision
         raise error
 
     async def _last(self, key: str) -> _Stored:

@@ -49,7 +49,8 @@ class Pipe:
     ) -> Acknowledgement:
         """Send and return a future of the acknowledgement; waits only while the window is full.
 
-        The future raises nats' APIError, NoStreamResponseError or TimeoutError (the outcome is then unknown: read back).
+        The future raises nats' APIError, NoStreamResponseError or TimeoutError (the outcome is then unknown: read back);
+        ConnectionReconnectingError at once while NATS is away.
         """
         return await self._send(subject, payload, headers, _acknowledgement)
 
@@ -65,6 +66,9 @@ class Pipe:
     ) -> asyncio.Future[Any]:
         await self._permits.acquire()
         key, future = self._register(read)
+        if not self._nc.is_connected:  # what nats-py buffers while away would be applied on return, unasked
+            future.set_exception(nats.errors.ConnectionReconnectingError())
+            return future
         try:
             await self._nc.publish(
                 subject, payload, reply=self._prefix + key, headers=dict(headers) if headers else None

@@ -73,8 +73,11 @@ def from_error(error: errors.KurirError) -> JSONResponse:
     return problem(status, error.reason, error.detail, headers=headers, **more)
 
 
-async def _ours(_: Request, error: Exception) -> Response:
-    return from_error(cast("errors.KurirError", error))
+async def _ours(request: Request, error: Exception) -> Response:
+    answer = from_error(cast("errors.KurirError", error))
+    if answer.status_code == 500:
+        _log.error("request failed", method=request.method, path=request.url.path, exc_info=error)
+    return answer
 
 
 async def _invalid(_: Request, error: Exception) -> Response:

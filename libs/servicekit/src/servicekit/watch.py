@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import inspect
 from collections.abc import Awaitable, Callable
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 import nats.errors
 from nats.js import errors as js_errors
@@ -36,6 +36,7 @@ class BucketWatch(Generic[V]):
         self.ready = asyncio.Event()
         self.revision_seen = 0
         self._listed_to = 0
+        self._marks: dict[str, tuple[int, int]] = {}
         self._on_change = on_change
         self._kick = asyncio.Event()
         bus.on_reconnect(self._list_again)
@@ -99,6 +100,9 @@ class BucketWatch(Generic[V]):
                     update.cancel()
                     return  # a reconnect, or time for the next listing
                 listed = await self._take(update.result(), listed, floor)
+                waiting = watcher._updates  # noqa: SLF001  # two tasks per key would make long lists slow
+                while not waiting.empty():
+                    listed = await self._take(cast("KeyValue.Entry | None", waiting.get_nowait()), listed, floor)
         finally:
             kicked.cancel()
 
@@ -122,17 +126,20 @@ class BucketWatch(Generic[V]):
         return listed
 
     async def _gone(self, key: str, revision: int) -> None:
+        self._marks.pop(key, None)
         if self.state.pop(key, None) is not None:
             await self._report(key, None, revision)
 
     async def _changed(self, key: str, data: bytes, revision: int) -> None:
+        mark = (revision, hash(data))
+        if self._marks.get(key) == mark:
+            return  # listed again
+        self._marks[key] = mark
         try:
             value = self.model.model_validate_json(data)
         except ValidationError as error:
             _log.error("a value does not parse", bucket=self.name, key=key, fields=error.error_count())
             return
-        if self.state.get(key) == (value, revision):
-            return  # listed again
         self.state[key] = (value, revision)
         await self._report(key, value, revision)
 

@@ -73,6 +73,8 @@ class Authenticator:
     async def _claims(self, token: str, header: dict[str, Any]) -> dict[str, Any]:
         required: Any = {"require": ["exp", "sub"], "verify_aud": True}
         if header.get("alg") == "HS256":
+            if not self._settings.jwt_secret.get_secret_value():
+                raise jwt.InvalidKeyError("this service takes no tokens of ours")
             return jwt.decode(
                 token, _secret(self._settings), algorithms=["HS256"], audience=ISSUER, issuer=ISSUER, options=required
             )

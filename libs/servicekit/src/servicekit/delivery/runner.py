@@ -114,7 +114,7 @@ class Runner:
         if item.verdict is None:
             self._failures.pop(item.sequence, None)
             if not item.raw._ackd:  # noqa: SLF001  # the handler may have settled it
-                await item.raw.ack()
+                await item.raw.ack()  # one lost on the way only repeats a handler that is safe to run twice
             HANDLED.labels(self._durable, "done").inc()
             return
         tries = self._failures[item.sequence] = self._failures.get(item.sequence, 0) + 1
