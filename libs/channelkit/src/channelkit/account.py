@@ -14,7 +14,7 @@ from channelkit.backoff import Backoff
 from channelkit.hosting import SessionHost
 from channelkit.kit import Kit
 from channelkit.live import LiveSession, open_credentials
-from channelkit.protocol import NeedsLogin
+from channelkit.protocol import NeedsLogin, Session
 from channelkit.reconcile import Action, SessionView, decide
 from channelkit.removal import clean_account, delete_account
 from channelkit.reporting import Reporter
@@ -40,6 +40,7 @@ class AccountRunner:
         self._wake = asyncio.Event()
         self._backoff = Backoff(kit.settings.first_backoff_seconds, self._retry_now)
         self._task: asyncio.Task[None] | None = None
+        self._opening: asyncio.Task[Session] | None = None
 
     def start(self) -> None:
         """Begin reconciling."""
@@ -55,6 +56,8 @@ class AccountRunner:
         """Stop pulling at once, wait for what is out (at most a send timeout), close the session. Keeps the lease."""
         self._closing.set()
         self._wake.set()
+        if self._opening:
+            self._opening.cancel()
         if self._task:
             await self._task
         self.ended = True
@@ -136,7 +139,11 @@ class AccountRunner:
             host = SessionHost(
                 self._kit, self.reporter, desired, open_credentials(self._kit.sealer, desired), self._on_status
             )
-            session = await asyncio.wait_for(self._kit.driver.open(host), _OPEN_SECONDS)
+            self._opening = asyncio.create_task(self._kit.driver.open(host))
+            session = await asyncio.wait_for(self._opening, _OPEN_SECONDS)
+        except asyncio.CancelledError:
+            if not self._closing.is_set():
+                raise
         except NeedsLogin as error:
             self.reporter.change(SessionStatus.LOGGED_OUT, str(error))
         except (KurirError, TimeoutError, OSError) as error:

@@ -13,6 +13,7 @@ from contracts.commands import Recipient, SendMessage
 from contracts.inbox import Received
 from contracts.requests import TestStep
 from contracts.state import Challenge, SessionStatus
+from servicekit import tasks
 from servicekit.clock import utcnow
 from servicekit.errors import Permanent, Retry
 
@@ -165,9 +166,7 @@ class FakeSession:
     async def close(self) -> None:
         """Stop reading."""
         self._platform.open_sessions[self._account] -= 1
-        if self._reading:
-            self._reading.cancel()
-            await asyncio.gather(self._reading, return_exceptions=True)
+        await tasks.end([self._reading])
 
     async def _ask(self) -> None:
         self._challenge = ids.digest("challenge", self._account, utcnow().isoformat())

@@ -1,11 +1,11 @@
 """An open session with its lane, its probes and its requests."""
 
 import asyncio
-import contextlib
 import json
 from typing import Literal
 
 from contracts.state import DesiredAccount, SessionStatus
+from servicekit import tasks
 from servicekit.clock import boottime, utcnow
 from servicekit.errors import KurirError
 from servicekit.logs import get_logger
@@ -89,8 +89,7 @@ class LiveSession:
     async def stop_sending(self, grace_seconds: float) -> None:
         """Stop lane and requests for good, the session still open."""
         self._silent = True
-        if self._probing:
-            self._probing.cancel()
+        await tasks.end([self._probing])
         await self._requests.stop()
         await self._stop_lane(grace_seconds)
 
@@ -146,14 +145,15 @@ class LiveSession:
         self._silent = True
         text = (error.detail or error.reason) if isinstance(error, KurirError) else str(error) or type(error).__name__
         await self.host.report(SessionStatus.DEGRADED, f"no sign of life: {text}"[:500])
-        with contextlib.suppress(KurirError):
-            await self.sync_lane()
 
     async def _answered(self) -> None:
+        """Undo what silence or a restriction that is over did to the state."""
         self.host.alive()
-        state = self._reporter.state
+        state, was_silent = self._reporter.state, self._silent
+        self._silent = False
         restricted = state.restricted_until is not None and state.restricted_until > utcnow()
-        if self._silent or (state.restricted_until is not None and not restricted):
-            self._silent = False
-            if state.status is SessionStatus.DEGRADED and not restricted:
-                await self.host.report(SessionStatus.READY)
+        recovered = was_silent or state.restricted_until is not None
+        if state.status is SessionStatus.DEGRADED and recovered and not restricted:
+            await self.host.report(SessionStatus.READY)
+        elif was_silent:
+            await self.host.report(state.status, state.reason)

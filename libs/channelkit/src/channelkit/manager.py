@@ -7,6 +7,7 @@ from typing import Any
 from contracts import subjects
 from contracts.channels import Channel
 from contracts.state import Lease
+from servicekit import tasks
 from servicekit.bus import Bus
 from servicekit.errors import KurirError
 from servicekit.kv import BucketWatch
@@ -78,9 +79,7 @@ class ChannelManager:
         self.stop_pulling()
         await asyncio.gather(*(self._hand_over(r) for r in list(self.runners.values())), *self._leaving)
         await self.kit.journal.flush(_FLUSH_SECONDS)
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await tasks.end(self._tasks)
         try:
             await self._sweeper.leave()
             await self.kit.members.leave()
