@@ -78,7 +78,10 @@ class _Life:
         self._supervisor = Supervisor(report)
 
     def announce(self) -> None:
+        """At the first signal: say so in health, and pull no more."""
         self._report.stopping = True
+        for subscription in self._bus.subscriptions if self._bus is not None else ():
+            subscription.announce_stop()
 
     @contextlib.asynccontextmanager
     async def span(self, _: FastAPI) -> AsyncIterator[None]:

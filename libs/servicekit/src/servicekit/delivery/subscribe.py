@@ -43,12 +43,18 @@ class Subscription:
         if self._subscriber is None:
             self._subscriber = self._declared()
         await self._subscriber.start()
-        self._subscriber.subscription = _Gate(self._subscriber.subscription, self._bus, self._missing)
+        self._subscriber.subscription = _Gate(
+            self._subscriber.subscription, self._bus, self._missing, self.runner.stopping
+        )
         self._watchdog = asyncio.create_task(self._watch(), name=f"watchdog {self.durable}")
+
+    def announce_stop(self) -> None:
+        """Pull no more; what runs goes on."""
+        self.runner.stopping.set()
 
     async def stop(self) -> None:
         """Stop pulling; a running handler gets its time, what waits for the store is given back."""
-        self.runner.stopping.set()
+        self.announce_stop()
         if self._watchdog is not None:
             self._watchdog.cancel()
         if self._subscriber is not None:
@@ -99,14 +105,19 @@ class _Gate:
     Pulls made while away would be buffered, and all be answered at once on the return.
     """
 
-    def __init__(self, inner: JetStreamContext.PullSubscription, bus: Bus, missing: asyncio.Event) -> None:
-        self._inner, self._bus, self._missing = inner, bus, missing
+    def __init__(
+        self, inner: JetStreamContext.PullSubscription, bus: Bus, missing: asyncio.Event, stopping: asyncio.Event
+    ) -> None:
+        self._inner, self._bus, self._missing, self._stopping = inner, bus, missing, stopping
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
 
     async def fetch(self, batch: int, timeout: float) -> list[Msg]:
         await self._bus.link.wait()
+        if self._stopping.is_set():
+            await asyncio.sleep(timeout)
+            return []
         try:
             return await self._inner.fetch(batch, timeout=timeout)
         except TimeoutError:
