@@ -9,6 +9,8 @@ from contracts.events import SessionChanged
 from contracts.state import SessionStatus
 from servicekit.clock import utcnow
 
+from tests.support.processes import free_port
+
 from .conftest import Service, ready, serve
 
 
@@ -59,7 +61,7 @@ async def test_an_id_of_another_life_means_reload(service: Service):
 
 
 async def test_another_replica_tells_it_too(service: Service):
-    other = service.settings.model_copy(update={"port": service.settings.port + 1, "instance_id": "b"})
+    other = service.settings.model_copy(update={"port": free_port(), "instance_id": "b"})
     async for second in serve(other):
         await ready(second)
         start, _ = await first(second, "connected")

@@ -8,6 +8,8 @@ from pydantic import SecretStr
 from servicekit.auth import Role, assert_guarded
 from servicekit.auth.guard import unguarded
 
+from tests.support.processes import free_port
+
 from .conftest import Service, prepare, ready, serve
 
 PUBLIC = {"GET /livez", "GET /readyz", "GET /healthz", "GET /metrics", "GET /openapi.json", "POST /v1/sessions"}
@@ -166,7 +168,7 @@ async def test_two_replicas_create_one_administrator(fresh_nats, settings):
     settings = settings.model_copy(update=update)
     await prepare(fresh_nats.url, settings)
     async for first in serve(settings):
-        async for second in serve(settings.model_copy(update={"port": settings.port + 1, "instance_id": "b"})):
+        async for second in serve(settings.model_copy(update={"port": free_port(), "instance_id": "b"})):
             await asyncio.gather(ready(first), ready(second))
             assert await first.ctx.operators.all() == await second.ctx.operators.all()
             assert len(await first.ctx.operators.all()) == 1
