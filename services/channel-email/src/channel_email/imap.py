@@ -45,8 +45,8 @@ class Mailbox:
     def __init__(self, box: BaseMailBox) -> None:
         self._box = box
         self._client: Any = box.client
-        self._wakes = threading.Event()
         self.selected = ""
+        self._can_idle = "IDLE" in _capabilities(box.client)
 
     @classmethod
     def connect(
@@ -76,7 +76,8 @@ class Mailbox:
             raise
         if said:
             said("auth", time.perf_counter() - began)
-        return cls(box)
+        with _translated("auth"):
+            return cls(box)
 
     def folders(self) -> list[tuple[str, tuple[str, ...]]]:
         """Return names and flags."""
@@ -160,7 +161,7 @@ class Mailbox:
     def idle(self, seconds: float, stopped: threading.Event) -> None:
         """Wait until something happens in the selected folder, at most so long; without IDLE just wait."""
         with _translated("idle"):
-            if "IDLE" not in self._client.capabilities:
+            if not self._can_idle:
                 stopped.wait(seconds)
                 self._client.noop()
                 return
@@ -227,6 +228,12 @@ def _sign_in(box: BaseMailBox, auth: Auth, username: str, password: str) -> None
         box.login(username, password, initial_folder=None)
     else:
         box.login_utf8(username, password, initial_folder=None)
+
+
+def _capabilities(client: Any) -> list[str]:
+    """Return what the server can do now: before the sign-in it says less, and the library does not ask again."""
+    _, data = client.capability()
+    return _data(data).upper().split()
 
 
 def _by_use(there: list[tuple[str, tuple[str, ...]]], flag: str) -> str | None:
