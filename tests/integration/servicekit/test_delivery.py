@@ -5,6 +5,8 @@ import time
 
 import pytest
 from contracts import events
+from faststream import AckPolicy
+from faststream.nats import JStream, PullSub
 from nats.js import api
 from servicekit.bus import Bus
 from servicekit.clock import utcnow
@@ -323,3 +325,31 @@ async def test_stopping_gives_back_what_waits(world, fresh_nats, service_setting
     await other.start()
     await wait_until(lambda: got, 5)  # long before ack_wait
     await other.stop()
+
+
+async def test_the_middleware_is_the_net_under_handlers_of_faststream_itself(world):
+    """A service may declare a handler on the broker directly: what it raises is settled by the same policy."""
+    sender, bus = world
+    calls = []
+
+    @bus.broker.subscriber(
+        SUBJECT,
+        stream=JStream("EVENTS", declare=False),
+        durable="d",
+        pull_sub=PullSub(),
+        ack_policy=AckPolicy.NACK_ON_ERROR,
+    )
+    async def handler(body):
+        calls.append(body)
+        if body == b"hopeless":
+            raise Permanent("no")
+        if body == b"later" and calls.count(b"later") == 1:
+            raise Retry(0.1)
+
+    for data in (b"hopeless", b"later", b"good"):
+        await sender.publish(SUBJECT, data)
+    await bus.start()
+    await settled_dead(sender, 1)
+    await wait_until(lambda: calls.count(b"later") == 2)
+    await settled(sender)
+    assert [m.data for m in await letters(sender)] == [b"hopeless"]
