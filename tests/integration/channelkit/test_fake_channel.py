@@ -82,6 +82,52 @@ class TestFakeChannel(ChannelContract):
         await rig.reach("acc", SessionStatus.OFF)
         assert world.platform.open_sessions["acc"] == 0
 
+    async def test_a_restart_of_nats_changes_nothing(self, rig: Rig, world, fresh_nats):
+        await rig.replica()
+        before = await rig.log_in("acc")
+        fresh_nats.kill()
+        fresh_nats.start()
+        await eventually(_true(lambda: rig.bus.connected), 10, "the bus")
+        commands = [rig.command("acc") for _ in range(3)]
+        await rig.send(*commands)
+        for command in commands:
+            await rig.end(command, "sent")
+            assert await world.copies(command) == 1
+        await rig.want("acc", worker=False)
+        assert (await rig.reach("acc", SessionStatus.READY)).since == before.since
+
+    async def test_an_outage_longer_than_a_heartbeat_ends_in_a_new_session_of_the_same_replica(
+        self, rig: Rig, world, fresh_nats
+    ):
+        replica = await rig.replica()
+        await rig.log_in("acc")
+        fresh_nats.kill()
+        await eventually(_true(lambda: not replica.manager.runners["acc"].live), 10, "the session to be given up")
+        fresh_nats.start()
+        await eventually(_true(lambda: rig.bus.connected), 10, "the bus")
+        command = rig.command("acc")
+        await rig.send(command)
+        await rig.end(command, "sent")
+        assert world.platform.logins["acc"] == 2
+        assert world.platform.open_sessions["acc"] == 1
+
+    async def test_a_failed_login_is_tried_again_with_pauses(self, rig: Rig, world):
+        world.platform.unreachable = True
+        await rig.replica()
+        await rig.want("acc")
+        state = await rig.reach("acc", SessionStatus.FAILED)
+        assert "cannot be reached" in state.reason
+        await eventually(_true(lambda: world.platform.logins["acc"] > 2), 10, "more tries")
+        world.platform.unreachable = False
+        await rig.reach("acc", SessionStatus.READY)
+
+
+def _true(probe):
+    async def ask():
+        return probe()
+
+    return ask
+
 
 class TestFakeChannelWithACode(ChannelContract):
     """With a code at login, and a platform that deduplicates."""
@@ -102,6 +148,16 @@ class TestFakeChannelWithACode(ChannelContract):
 
         await eventually(again, 15, "a login without a code")
         assert (await rig.statuses("acc")).count(SessionStatus.AWAITING_CODE) == 1
+
+    async def test_an_account_that_is_off_is_logged_out_too(self, rig: Rig, world):
+        await rig.replica()
+        await rig.log_in("acc")
+        await rig.want("acc", status="inactive")
+        await rig.reach("acc", SessionStatus.OFF)
+        await rig.want("acc", status="deleting")
+        await rig.reach("acc", SessionStatus.DELETED)
+        assert world.platform.logged_out == ["acc"]
+        assert world.platform.open_sessions["acc"] == 0
 
     async def test_deleting_logs_out_and_empties_the_vault(self, rig: Rig, world):
         await rig.replica()

@@ -7,6 +7,7 @@ from contracts.channels import Channel
 from contracts.state import ALL, DesiredAccount, WorkerSwitch
 from pydantic import RootModel
 from servicekit.bus import Bus
+from servicekit.errors import Permanent
 from servicekit.kv import Bucket, BucketWatch
 from servicekit.logs import get_logger
 
@@ -47,8 +48,11 @@ class Desired:
         return self._worker and not self._stopping and account is not None and account.worker
 
     async def exists(self, account_id: str) -> bool:
-        """Ask the bucket itself, for decisions that destroy. Raises Unavailable."""
-        return await self._bucket.get(account_id) is not None
+        """Ask the bucket itself, for decisions that destroy; what cannot be read exists. Raises Unavailable."""
+        try:
+            return await self._bucket.get(account_id) is not None
+        except Permanent:
+            return True
 
     def _on_change(self, key: str, entry: _Entry | None, revision: int) -> None:  # noqa: ARG002  # the watch's form
         value = entry.root if entry else None

@@ -41,6 +41,8 @@ class FakePlatform:
     deduplicates: bool = False
     silent: bool = False
     """Nothing is answered: probes fail."""
+    unreachable: bool = False
+    """Logins fail."""
     delay_seconds: float = 0.0
     received: list[tuple[str, str, str]] = field(default_factory=list)
     """(platform key, address, text) of every message that truly arrived."""
@@ -119,6 +121,9 @@ class FakeSession:
         """Try the password, then the kept session, then ask for a code."""
         platform, host = self._platform, self._host
         platform.logins[self._account] += 1
+        if platform.unreachable:
+            platform.open_sessions[self._account] -= 1
+            raise Retry(1, "the platform cannot be reached")
         if host.credentials.values.get("password") != platform.password:
             await host.report(SessionStatus.LOGGED_OUT, "wrong password")
         elif platform.code is None or (self._account in platform.logged_in and await host.load_session()):

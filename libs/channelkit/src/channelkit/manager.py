@@ -53,6 +53,8 @@ class ChannelManager:
 
     async def start(self) -> None:
         """Join the replicas of the channel and begin, in the background. Raises Unavailable while NATS is away."""
+        if self._tasks:
+            return  # start-up hooks are tried again from the first when one of them fails
         await self.kit.bus.wait_connected()
         await serve_tests(self.kit.bus, self.kit.driver, self.channel, self.kit.sealer)
         every = self._settings

@@ -7,7 +7,7 @@ from servicekit.settings import ServiceSettings
 class ChannelSettings(ServiceSettings):
     """Inherit, set `service` and an `env_prefix`, add what is the channel's own. Times are in seconds."""
 
-    max_sessions: int = Field(default=500, ge=1, description="The most accounts this replica holds")
+    max_sessions: int = Field(default=2_000, ge=1, description="The most accounts this replica holds")
     enabled_channels: str = Field(
         default="",
         validation_alias=AliasChoices("KURIR_CHANNELS"),
@@ -19,7 +19,6 @@ class ChannelSettings(ServiceSettings):
     heartbeat_ttl_seconds: int = Field(default=15, ge=1, description="A replica silent for so long is taken for dead")
     heartbeat_every_seconds: float = Field(default=5.0, gt=0)
     lease_look_seconds: float = Field(default=1.5, gt=0, description="How often leases are shared anew")
-    relist_seconds: float = Field(default=60.0, gt=0, description="How often watched buckets are listed again")
     probe_seconds: float = Field(
         default=60.0, gt=0, description="How often a session is truly asked for a sign of life"
     )

@@ -19,6 +19,7 @@ from servicekit import stream_reader
 from servicekit import topology as server_topology
 from servicekit.bus import Bus
 from servicekit.clock import boottime, utcnow
+from servicekit.errors import Unavailable
 from servicekit.kv import Bucket
 from servicekit.secrets import channel_sealer, generate_key
 
@@ -230,7 +231,18 @@ class Rig:
     async def send(self, *commands: SendMessage, queue: subjects.Queue = "bulk") -> None:
         """Publish commands."""
         for command in commands:
-            await self.bus.publish(subjects.send(self.channel, command.account_id, queue), command)
+            await self._publish(subjects.send(self.channel, command.account_id, queue), command)
+
+    async def _publish(self, subject: str, command: SendMessage) -> None:
+        msg_id = secrets.token_hex(8)
+
+        async def acknowledged() -> bool:
+            try:
+                return await self.bus.publish(subject, command, msg_id=msg_id, timeout=1) > 0
+            except Unavailable:
+                return False
+
+        await eventually(acknowledged, 10, "the command to be acknowledged")
 
     async def ends(self, command: SendMessage) -> list[tuple[str, dict[str, Any]]]:
         """Return (what, event) of every event about the command's row."""
