@@ -80,7 +80,9 @@ async def people(fresh_nats: NatsServer, mongo_url: str, fresh_db: str) -> Async
     async with app.router.lifespan_context(app):
         await prepare()
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-        clients = [httpx.AsyncClient(transport=transport, base_url="http://t", headers=_as(r, settings)) for r in _ROLES]
+        clients = [
+            httpx.AsyncClient(transport=transport, base_url="http://t", headers=_as(r, settings)) for r in _ROLES
+        ]
         yield People(ctx, fresh_nats, *clients)
     db.close()
 

@@ -56,7 +56,9 @@ async def test_an_address_has_one_owner(people):
 async def test_upsert_finds_by_any_address_and_only_adds_tags(people):
     body = {"email": "a@example.com", "phone": "08123456789", "tags": ["VIP"]}
     assert (await people.http.put("/v1/contacts", json=body)).json()["outcome"] == "inserted"
-    again = (await people.http.put("/v1/contacts", json={"phone": "+628123456789", "tags": ["new"], "name": "A"})).json()
+    again = (
+        await people.http.put("/v1/contacts", json={"phone": "+628123456789", "tags": ["new"], "name": "A"})
+    ).json()
     assert (again["outcome"], again["tags"], again["email"]) == ("updated", ["new", "vip"], "a@example.com")
     assert (await people.http.put("/v1/contacts", json=body)).json()["outcome"] == "unchanged"
 
@@ -72,9 +74,7 @@ async def test_a_hundred_upserts_of_one_person_at_once_make_one_contact(people):
 async def test_lists_and_tags_keep_their_counts(people):
     made = (await people.http.post("/v1/lists", json={"name": "Pelanggan"})).json()
     assert (await people.http.post("/v1/lists", json={"name": "PELANGGAN"})).status_code == 409
-    ids = [
-        (await people.http.post("/v1/contacts", json={"email": f"u{i}@example.com"})).json()["id"] for i in range(5)
-    ]
+    ids = [(await people.http.post("/v1/contacts", json={"email": f"u{i}@example.com"})).json()["id"] for i in range(5)]
     path = f"/v1/lists/{made['id']}/members"
     assert (await people.http.post(path, json={"contacts": ids})).json() == {"changed": 5}
     assert (await people.http.post(path, json={"contacts": ids})).json() == {"changed": 0}
@@ -120,11 +120,17 @@ async def test_an_audience_is_the_union_of_lists_and_tags_and_can_be_continued(p
     assert members[0].vars["first_name"] == "U"
     later = [m async for b in audience(people.ctx, [made["id"]], ["t"], "email", after=3) for m in b.members]
     assert [m.address for m in later] == ["u3@example.com", "u5@example.com"]
-    assert [m async for b in audience(people.ctx, [made["id"]], [], "whatsapp") for m in b.members][0].address[0] == "+"
+    chat = [m async for b in audience(people.ctx, [made["id"]], [], "whatsapp") for m in b.members]
+    assert [m.address for m in chat] == ["+628123456789"]
 
 
 async def test_an_export_cannot_run_in_a_spreadsheet(people):
-    body = {"email": "a@example.com", "phone": "08123456789", "name": '=HYPERLINK("http://x")', "attributes": {"n": "-1+1"}}
+    body = {
+        "email": "a@example.com",
+        "phone": "08123456789",
+        "name": '=HYPERLINK("http://x")',
+        "attributes": {"n": "-1+1"},
+    }
     await people.http.post("/v1/contacts", json=body)
     text = (await people.http.get("/v1/contacts/export")).text
     assert "'=HYPERLINK" in text

@@ -1,6 +1,11 @@
 """Files over HTTP."""
 
 import os
+from datetime import timedelta
+
+import pytest
+from campaigns.media import orphans, usecases
+from servicekit.errors import NotFound
 
 
 async def test_a_file_goes_in_and_comes_out_as_it_was_and_is_only_saved_never_shown(people):
@@ -37,3 +42,19 @@ async def test_a_file_of_the_largest_size_is_taken(people):
     assert made.status_code == 201
     assert (await people.http.delete(f"/v1/media/{made.json()['id']}")).status_code == 204
     assert (await people.http.get(f"/v1/media/{made.json()['id']}")).status_code == 404
+
+
+async def test_what_nobody_names_is_collected_and_all_else_stays(people):
+    kept = (await people.http.post("/v1/media", files={"file": ("a.bin", b"kept")})).json()
+    stored = usecases.bucket(people.ctx)
+    begun = await people.http.post("/v1/contacts/imports", content="email\na@example.com\n")
+    inbound, orphan = await stored.put(b"inbound"), await stored.put(b"orphan")
+    await people.ctx.db["messages"].insert_one({"_id": "m", "objects": [inbound]})
+    await people.ctx.db["campaigns"].insert_one({"_id": "c", "file": {"pieces": [await stored.put(b"file")]}})
+    assert await orphans.collect(people.ctx) == 0  # all of them are young
+    assert await orphans.collect(people.ctx, timedelta(seconds=-1)) == 1
+    with pytest.raises(NotFound):
+        await stored.get(orphan)
+    assert await stored.get(inbound) == b"inbound"
+    assert (await people.http.get(f"/v1/media/{kept['id']}/content")).content == b"kept"
+    assert begun.status_code == 202

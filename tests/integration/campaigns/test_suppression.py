@@ -94,7 +94,12 @@ async def test_a_crash_between_bus_and_store_forbids_and_repeating_completes(peo
 
 
 async def test_a_weaker_reason_never_replaces_a_stronger(people):
-    for reason, stays in (("manual", "manual"), ("blocked", "blocked"), ("unsubscribed", "blocked"), ("bounced", "blocked")):
+    for reason, stays in (
+        ("manual", "manual"),
+        ("blocked", "blocked"),
+        ("unsubscribed", "blocked"),
+        ("bounced", "blocked"),
+    ):
         await usecases.suppress(people.ctx, "email", "A@example.com", reason, "test")
         assert await on_the_bus(people, "a@example.com") == stays
     found = (await people.viewer.get("/v1/suppressions")).json()["items"]
@@ -103,7 +108,9 @@ async def test_a_weaker_reason_never_replaces_a_stronger(people):
 
 
 async def test_an_operator_lifts_and_a_viewer_may_not(people):
-    added = (await people.http.post("/v1/suppressions", json={"channel": "whatsapp", "address": "0812 3456 7890"})).json()
+    added = (
+        await people.http.post("/v1/suppressions", json={"channel": "whatsapp", "address": "0812 3456 7890"})
+    ).json()
     assert added["address"] == "+6281234567890"
     path = f"/v1/suppressions/{added['id']}"
     assert (await people.viewer.delete(path)).status_code == 403
@@ -114,7 +121,10 @@ async def test_an_operator_lifts_and_a_viewer_may_not(people):
 
 
 async def test_a_wrong_address_or_channel_is_named(people):
-    for body, field in (({"channel": "email", "address": "x"}, "address"), ({"channel": "fax", "address": "1"}, "channel")):
+    for body, field in (
+        ({"channel": "email", "address": "x"}, "address"),
+        ({"channel": "fax", "address": "1"}, "channel"),
+    ):
         answer = await people.http.post("/v1/suppressions", json=body)
         assert answer.json()["errors"][0]["field"] == field
 
@@ -132,7 +142,10 @@ async def test_after_a_restore_every_suppression_is_on_the_bus_again(people):
 async def test_a_list_is_imported_with_each_refused_line_and_exported(people):
     text = "address,reason\na@example.com,blocked\nnot an address,\nb@example.com,nonsense\nc@example.com,\n"
     told = (await people.http.post("/v1/suppressions/import", content=text)).json()
-    assert (told["suppressed"], [(r["line"], r["field"]) for r in told["rejects"]]) == (2, [(3, "address"), (4, "reason")])
+    assert (told["suppressed"], [(r["line"], r["field"]) for r in told["rejects"]]) == (
+        2,
+        [(3, "address"), (4, "reason")],
+    )
     exported = (await people.http.get("/v1/suppressions/export")).text
     assert exported.count("@example.com") == 2
     assert (await people.http.post("/v1/suppressions/import", content="x,y\n1,2\n")).status_code == 422

@@ -11,7 +11,6 @@ from servicekit.errors import Invalid, NotFound
 from servicekit.pagination import Page
 
 from campaigns.contacts import usecases as contacts
-from campaigns.context import Context
 from campaigns.http import Ctx, Cursor, IfMatch, Limit, Operator, Viewer, etag, shown, version_of
 from campaigns.inbox import domain, quick_replies, store, usecases
 from campaigns.inbox.usecases import ConversationFilter, ReplyInput
@@ -21,7 +20,7 @@ from campaigns.media.api import as_download
 conversations = APIRouter(prefix="/v1/conversations", tags=["inbox"])
 _TAGS = nh3.ALLOWED_TAGS - {"img"}  # a picture from outside tells its sender that, when and where it was read
 _HIDDEN = ("applied", "last_ms", "search")
-_BODY_HIDDEN = ("applied", "ms", "unsent", "thread", "state_at", "references", "platform_id")
+_BODY_HIDDEN = ("applied", "objects", "ms", "unsent", "thread", "state_at", "references", "platform_id")
 REPLY_BYTES = 2 << 20
 
 
@@ -177,10 +176,7 @@ def _message(message: dict[str, Any]) -> dict[str, Any]:
     return {**shown(message, without=_BODY_HIDDEN), "html": clean}
 
 
-async def prepare(ctx: Context) -> None:
-    """Create the indexes."""
-    await store.prepare(ctx)
-
+prepare = store.prepare
 
 router = APIRouter()
 for part in (conversations, quick_replies.router):

@@ -1,5 +1,6 @@
 """Conversations and messages in the store."""
 
+from datetime import datetime
 from typing import Any
 
 from contracts.commands import Content
@@ -19,9 +20,19 @@ async def prepare(ctx: Context) -> None:
     await ensure_indexes(ctx.db["conversations"], [IndexModel("last_ms"), IndexModel("address"), IndexModel("search")])
     await ensure_indexes(
         ctx.db["messages"],
-        [IndexModel("conversation"), IndexModel("row", sparse=True), IndexModel("unsent", sparse=True)],
+        [
+            IndexModel("conversation"),
+            IndexModel("row", sparse=True),
+            IndexModel("unsent", sparse=True),
+            IndexModel("objects", sparse=True),
+        ],
     )
     await ensure_indexes(ctx.db["quick_replies"], [IndexModel("shortcut", unique=True)])
+
+
+def moment(received: Received) -> datetime:
+    """Return when a message came; one from the future (a wrong clock) came now, or it would stay on top for ever."""
+    return min(received.at, utcnow())
 
 
 def message_of(received: Received, conversation: str) -> Document:
@@ -29,25 +40,31 @@ def message_of(received: Received, conversation: str) -> Document:
     content = received.model_dump(
         mode="json", include={"subject", "text", "html", "attachments", "references", "platform_id", "stub"}
     )
-    return {
+    return with_objects({
         "_id": received.id, "conversation": conversation, "account": received.account_id,
-        "channel": str(received.channel), "direction": domain.direction(received), "at": received.at,
-        "ms": domain.milliseconds(received.at), **content, "auto_reply": received.auto_reply,
+        "channel": str(received.channel), "direction": domain.direction(received), "at": moment(received),
+        "ms": domain.milliseconds(moment(received)), **content, "auto_reply": received.auto_reply,
         "sender": received.sender.model_dump(), "answers_row": received.answers_row, "campaign": None,
         "applied": False, "created_at": utcnow(),
-    }  # fmt: skip
+    })  # fmt: skip
 
 
 def outgoing(message_id: str, conversation: Document, content: Content, by: str) -> Document:
     """Return one of our own messages as it is stored first."""
     now = utcnow()
-    return {
+    return with_objects({
         "_id": message_id, "conversation": conversation["_id"], "account": conversation["account"],
         "channel": conversation["channel"], "direction": "out", "at": now, "ms": domain.milliseconds(now),
         **content.model_dump(mode="json", include={"subject", "text", "html", "attachments"}),
         "platform_id": "", "references": [], "stub": None, "auto_reply": False, "campaign": None, "by": by,
         "state": "pending", "reason": "", "detail": "", "applied": True, "created_at": now,
-    }  # fmt: skip
+    })  # fmt: skip
+
+
+def with_objects(message: Document) -> Document:
+    """Return the message naming what it keeps in the media store, so that it is not collected as an orphan."""
+    objects = [file["object"] for file in message["attachments"]]
+    return {**message, "objects": objects} if objects else message
 
 
 def new_conversation(received: Received, contact: str | None) -> Document:
@@ -55,7 +72,7 @@ def new_conversation(received: Received, contact: str | None) -> Document:
     name = "" if received.own else (received.sender.name or "")
     return {
         "account": received.account_id, "channel": str(received.channel), "address": received.conversation,
-        "name": name, "contact": contact, "closed": None, "assignee": None, "unread": 0, "last_at": received.at,
+        "name": name, "contact": contact, "closed": None, "assignee": None, "unread": 0, "last_at": moment(received),
         "last_ms": 0, "preview": "", "last_direction": "", "subject": received.subject, "campaigns": [], "tags": [],
         "notes": [], "search": domain.search_keys(name, received.conversation), "applied": [], "version": 1,
         "created_at": utcnow(),
@@ -72,10 +89,10 @@ def effects(received: Received, conversation: str, campaign: str | None) -> list
             once["$addToSet"] = {"campaigns": campaign}
     guard = {"_id": conversation, "applied": {"$ne": received.id}}
     line = domain.preview(received.subject, received.text, received.stub)
-    return [UpdateOne(guard, once), latest(conversation, received.at, line, domain.direction(received))]
+    return [UpdateOne(guard, once), latest(conversation, moment(received), line, domain.direction(received))]
 
 
-def latest(conversation: str, at: Any, line: str, direction: str) -> UpdateOne:
+def latest(conversation: str, at: datetime, line: str, direction: str) -> UpdateOne:
     """Return the write that shows a message in the list, unless a later one is shown already."""
     ms = domain.milliseconds(at)
     shown = {"last_at": at, "last_ms": ms, "preview": line, "last_direction": direction}
