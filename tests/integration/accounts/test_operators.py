@@ -58,6 +58,12 @@ async def test_wrong_sign_ins_look_alike_and_are_limited(office: Service):
     assert int(limited.headers["Retry-After"]) > 0
 
 
+async def test_guesses_sent_at_once_are_limited_too(office: Service):
+    guess = {"email": ADMIN["email"], "password": "nope"}
+    answers = await asyncio.gather(*(office.http.post("/v1/sessions", json=guess) for _ in range(12)))
+    assert sorted(a.status_code for a in answers) == [401] * 3 + [429] * 9
+
+
 async def test_unknown_addresses_take_as_long_as_wrong_passwords(office: Service):
     async def seconds(email: str) -> float:
         started = time.perf_counter()

@@ -130,3 +130,10 @@ async def test_an_event_survives_a_crash_of_the_relay_and_is_stored_once(ctx):
     await ctx.relay.catch_up()
     info = await ctx.bus.js.stream_info("EVENTS", subjects_filter=event.subject)
     assert info.state.subjects == {event.subject: 2}
+
+
+async def test_an_unreadable_value_is_written_anew_and_holds_back_nobody(ctx, bucket):
+    broken, whole = await new(ctx), await new(ctx)
+    await ctx.bus.publish(bucket.subject(broken.id), b"not json")
+    await ctx.projection.catch_up()
+    assert {(await bucket.get(a.id)).value.version for a in (broken, whole)} == {1}

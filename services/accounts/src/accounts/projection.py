@@ -6,12 +6,13 @@ A crash between the store and the bus therefore heals, and an older version neve
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 
 from contracts import subjects
 from contracts.channels import EXTRACTORS, Channel
 from contracts.state import ALL, DesiredAccount, WorkerSwitch
 from servicekit.bus import Bus
-from servicekit.errors import Conflict, KurirError, Unavailable
+from servicekit.errors import Conflict, KurirError, Permanent, Unavailable
 from servicekit.kv import Bucket
 from servicekit.logs import get_logger
 
@@ -59,16 +60,25 @@ class Projection:
         self._bus.require()
         await self.switch()
         for account in await self._store.behind(PAGE):
-            await _tolerant(lambda account=account: self.project(account))  # type: ignore[misc]
+            await self._one_by_one(account)
 
     async def everything(self) -> None:
         """Compare every account with its bucket, and what the buckets hold with the accounts."""
         self._bus.require()
         await self.switch()
         async for account in self._all():
-            await self.project(account)
+            await self._one_by_one(account)
         for channel in self._channels:
-            await self._orphans(channel)
+            await _tolerant(partial(self._orphans, channel))
+
+    async def _one_by_one(self, account: Account) -> None:
+        """Project an account; only NATS or the store being away stops the others. Raises Unavailable."""
+        try:
+            await self.project(account)
+        except Unavailable:
+            raise
+        except KurirError as error:
+            _log.warning("not projected, tried again later", account=account.id, error=str(error))
 
     async def project(self, account: Account) -> bool:
         """Write one account's desired state unless the bucket has it already, and note that; return whether it wrote."""
@@ -99,7 +109,11 @@ class Projection:
 
     async def _write(self, account: Account) -> bool:
         bucket, wanted = self._bucket(account.channel), account.desired
-        have = await bucket.get(account.id)
+        try:
+            have = await bucket.get(account.id)
+        except Permanent:  # nobody can read what is there, and it is ours to say what should be
+            await bucket.put(account.id, wanted)
+            return True
         if have is None:
             await self._create(bucket, wanted)
         elif have.value.version < wanted.version:

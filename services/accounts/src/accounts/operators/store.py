@@ -77,17 +77,20 @@ class OperatorStore:
         await self._tokens.update_one({"_id": token_id, "revoked_at": None}, {"$set": {"revoked_at": at}})
         return await self.token(token_id) is not None
 
-    async def failures(self, key: str) -> int:
-        """Return how many sign-ins of *key* failed in its present window."""
-        found = await self._failures.find_one({"_id": key})
-        return int(found["n"]) if found and found["until"] > utcnow() else 0
-
-    async def add_failure(self, key: str, window_seconds: int) -> None:
-        """Count a failed sign-in."""
+    async def count_attempt(self, key: str, window_seconds: int) -> int:
+        """Count a sign-in of *key* and return how many there were in its present window."""
         now = utcnow()
         await self._failures.delete_many({"_id": key, "until": {"$lte": now}})
-        until = now + timedelta(seconds=window_seconds)
-        await self._failures.update_one({"_id": key}, {"$inc": {"n": 1}, "$setOnInsert": {"until": until}}, upsert=True)
+        update = {"$inc": {"n": 1}, "$setOnInsert": {"until": now + timedelta(seconds=window_seconds)}}
+        try:
+            found = await self._failures.find_one_and_update({"_id": key}, update, upsert=True)
+        except DuplicateKey:  # two began the window at once
+            found = await self._failures.find_one_and_update({"_id": key}, {"$inc": {"n": 1}})
+        return int(found["n"]) if found else 1
+
+    async def uncount_attempt(self, key: str) -> None:
+        """Take back a sign-in that was good."""
+        await self._failures.update_one({"_id": key, "n": {"$gt": 0}}, {"$inc": {"n": -1}})
 
     async def forget_failures(self, key: str) -> None:
         """Begin anew after a good sign-in."""

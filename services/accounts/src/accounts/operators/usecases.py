@@ -54,16 +54,16 @@ async def sign_in(
     Raises Unauthorized, TooManyAttempts.
     """
     counted = limits(settings, email, client)
-    for limit in counted:
-        if await store.failures(limit.key) >= limit.most:
+    for limit in counted:  # before the password is looked at: guesses sent at once count as well
+        if await store.count_attempt(limit.key, settings.sign_in_window_seconds) > limit.most:
             raise TooManyAttempts(settings.sign_in_window_seconds)
     operator = await store.by_email(email)
     good = await verify_password(operator.password_hash if operator else None, password)
     if not good or operator is None or not operator.active:
-        for limit in counted:
-            await store.add_failure(limit.key, settings.sign_in_window_seconds)
         raise Unauthorized("E-mail address or password is wrong.", reason="wrong_credentials")
     await store.forget_failures(counted[0].key)
+    for limit in counted[1:]:
+        await store.uncount_attempt(limit.key)
     await until_good(operator)
     return issue_token(settings, operator.id, operator.role), operator
 
