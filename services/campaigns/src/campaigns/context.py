@@ -1,6 +1,7 @@
 """What every part of the service is given: made once, passed on, never imported as a global."""
 
-from dataclasses import dataclass
+import asyncio
+from dataclasses import dataclass, field
 
 from fastapi import Request
 from servicekit.bus import Bus
@@ -8,18 +9,25 @@ from servicekit.mongo import Database
 from servicekit.sse import EventHub
 from structlog.stdlib import BoundLogger
 
+from campaigns.accounts import Accounts
 from campaigns.settings import Settings
 
 
 @dataclass(frozen=True)
 class Context:
-    """Settings and clients. `db` is a Motor database, `hub` tells live pages what changed."""
+    """Settings and clients. `db` is the store, `hub` tells live pages what changed, `wake` has dispatchers look now.
+
+    `incarnations` holds the life of the bus per channel, once verified: nothing is dispatched to a channel without.
+    """
 
     settings: Settings
     db: Database
     bus: Bus
     hub: EventHub
     log: BoundLogger
+    accounts: Accounts = field(default_factory=Accounts)
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+    incarnations: dict[str, str] = field(default_factory=dict)
 
 
 def context(request: Request) -> Context:

@@ -1,8 +1,7 @@
 """Settings of the campaigns service: `CAMPAIGNS_…`, and the shared names of servicekit."""
 
-from pydantic import Field
+from pydantic import AliasChoices, Field
 from pydantic_settings import SettingsConfigDict
-
 from servicekit.settings import ServiceSettings
 
 
@@ -13,7 +12,14 @@ class Settings(ServiceSettings):
 
     service: str = "campaigns"
     port: int = Field(default=8002, ge=0, le=65_535)
-    channels: str = Field(default="email", description="Comma separated channels whose buckets exist on the bus")
+    channels: str = Field(
+        default="email",
+        validation_alias=AliasChoices("KURIR_CHANNELS", "CAMPAIGNS_CHANNELS"),
+        description="Comma separated channels this deployment is subscribed to",
+    )
+    idempotent_channels: str = Field(
+        default="telegram", description="Channels that recognise a repeated message: sent again after a lost bus"
+    )
 
     default_region: str = Field(default="ID", description="Region of phone numbers written without a country code")
     stop_words: str = Field(default="STOP,BERHENTI", description="A chat reply of one of these unsubscribes")
@@ -28,5 +34,4 @@ class Settings(ServiceSettings):
     sweep_every_seconds: float = Field(default=60.0, description="Between two looks at batches past their not_after")
     ledger_keep_seconds: float = Field(default=3_600.0, description="How long past not_after a batch's ledger is kept")
     inbox_keep_days: float = Field(default=7.0, description="How long acknowledged events stay in INBOX")
-    render_milliseconds: float = Field(default=250.0, description="The longest one template may render")
-    render_max_bytes: int = Field(default=1 << 20, description="The largest text one template may give")
+    count_every_seconds: float = Field(default=0.5, description="Between two counts of what changed in the outbox")

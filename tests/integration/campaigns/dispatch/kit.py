@@ -123,7 +123,8 @@ class Lane:
             assert found is not None
             entry = found.entry
         else:
-            self.delivered[f"{command.row}.{command.wanted}"] += entry.state == "sent"
+            if entry.state == "sent":
+                self.delivered[f"{command.row}.{command.wanted}"] += 1
         if entry.is_end:
             await self.tell(command, entry)
 
@@ -147,7 +148,9 @@ class Service:
         desired = desired.model_copy(update={n: v for n, v in state.items() if n in DesiredAccount.model_fields})
         await Bucket(self.bus, "accounts_email", DesiredAccount).put(name, desired)
         await self.session(name)
-        await until(lambda: self.ctx.accounts.session(EMAIL, name) and self.ctx.accounts.desired(EMAIL, name) == desired)
+        await until(
+            lambda: self.ctx.accounts.session(EMAIL, name) and self.ctx.accounts.desired(EMAIL, name) == desired
+        )
         return name
 
     async def session(self, name: str, status: str = "ready", **state: Any) -> None:
@@ -238,6 +241,7 @@ async def running(nats: NatsServer, mongo_url: str, database: str, **changes: An
                 await lane.stop()
             await http.aclose()
     ctx.db.close()
+    await outside.nc.close()  # draining would wait for the pulls of stopped lanes
     await outside.stop()
 
 

@@ -1,0 +1,1 @@
+"""Campaigns: what to say, to whom, from which accounts, when."""

@@ -1,0 +1,151 @@
+"""Templates: liquid, compiled once per campaign and bounded in time and size. The only file that imports liquid."""
+
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from time import perf_counter
+from typing import Any
+
+from liquid import Environment, Undefined
+from liquid.builtin.expressions.primitive import RangeLiteral
+from liquid.exceptions import LiquidError, OutputStreamLimitError
+from servicekit.errors import Invalid, Permanent
+
+from campaigns.campaign.spinner import Spun, spin
+
+MAX_SOURCE = 128 << 10
+MAX_OUTPUT = 1 << 20
+MAX_ITERATIONS = 2_000
+MAX_SECONDS = 0.25
+_FORBIDDEN_TAGS = ("include", "render", "extends", "block", "import", "macro", "call")
+_FORBIDDEN_FILTERS = ("safe",)
+_missing: ContextVar[dict[str, None] | None] = ContextVar("missing_variables", default=None)
+_deadline: ContextVar[float] = ContextVar("render_deadline", default=float("inf"))
+
+
+class _Noted(Undefined):
+    """An unknown variable renders as nothing, and is remembered when its text is asked for: `default` does not ask."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        noted = _missing.get()
+        if noted is not None:
+            noted[self.name] = None
+        return ""
+
+
+def _bounded_range(self: RangeLiteral, start: Any, stop: Any) -> range:
+    made = _make_range(self, start, stop)
+    if made.stop - made.start > MAX_ITERATIONS:
+        raise OutputStreamLimitError(f"a range of more than {MAX_ITERATIONS} numbers", token=self.token)
+    return made
+
+
+_make_range = RangeLiteral._make_range  # noqa: SLF001
+# liquid lists a range before it counts iterations: (1..999999999) reversed would take all memory
+RangeLiteral._make_range = _bounded_range  # type: ignore[method-assign]  # noqa: SLF001
+
+
+def _bounded(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the filter refusing to make more than MAX_OUTPUT: a chain of `replace` multiplies."""
+
+    def limited(value: Any, *args: Any, **kwargs: Any) -> Any:
+        if perf_counter() > _deadline.get():
+            raise OutputStreamLimitError("takes too long", token=None)
+        if _expected(name, value, args) > MAX_OUTPUT:
+            raise OutputStreamLimitError(f"{name} would give too much text", token=None)
+        return function(value, *args, **kwargs)
+
+    for attribute in ("with_context", "with_environment", "filter_async"):
+        if hasattr(function, attribute):
+            setattr(limited, attribute, getattr(function, attribute))
+    return limited
+
+
+def _expected(name: str, value: Any, args: tuple[Any, ...]) -> int:
+    lengths = [len(arg) if isinstance(arg, str) else 20 for arg in args]
+    size = len(value) if isinstance(value, str | list | tuple | range) else 20
+    if name.startswith("replace") and isinstance(value, str) and args:
+        return size + (value.count(str(args[0])) + 1) * (lengths[1] if len(lengths) > 1 else 0)
+    if name == "join":
+        each = sum(len(part) if isinstance(part, str) else 20 for part in value) if isinstance(value, list) else size
+        return each + size * (lengths[0] if lengths else 1)
+    return size + sum(lengths)
+
+
+class _Environment(Environment):
+    loop_iteration_limit = MAX_ITERATIONS
+    output_stream_limit = MAX_OUTPUT
+    local_namespace_limit = MAX_OUTPUT
+    context_depth_limit = 20
+
+
+def _environment(*, html: bool) -> Environment:
+    made = _Environment(undefined=_Noted, autoescape=html)
+    for tag in _FORBIDDEN_TAGS:
+        made.tags.pop(tag, None)
+    filters: MutableMapping[str, Any] = made.filters
+    for name in _FORBIDDEN_FILTERS:
+        filters.pop(name, None)
+    for name, function in list(filters.items()):
+        filters[name] = _bounded(name, function)
+    return made
+
+
+_TEXT, _HTML = _environment(html=False), _environment(html=True)
+
+
+@contextmanager
+def noting() -> Iterator[dict[str, None]]:
+    """Collect the variables that rendering inside asked for in vain (keys, in order)."""
+    noted: dict[str, None] = {}
+    reset = _missing.set(noted)
+    try:
+        yield noted
+    finally:
+        _missing.reset(reset)
+
+
+class Template:
+    """One compiled text."""
+
+    def __init__(self, source: str, field: str, *, html: bool = False, trial: bool = False) -> None:
+        """Compile, and with *trial* render once with nothing known (call it in a thread then).
+
+        Raises Invalid naming *field* for a syntax error, an unknown filter or tag, and what is too long or never ends.
+        """
+        if len(source) > MAX_SOURCE:
+            raise Invalid({field: f"is longer than {MAX_SOURCE} characters"})
+        self.field = field
+        self._spun: Spun = spin(source, html=html)
+        try:
+            self._liquid = (_HTML if html else _TEXT).from_string(self._spun.source)
+            self.variables = tuple(v for v in self._liquid.analyze().globals if not v.startswith("_spin_"))
+        except LiquidError as error:
+            raise Invalid({field: _words(error)}) from error
+        if trial:
+            self._try()
+
+    def render(self, variables: Mapping[str, Any], row: str) -> str:
+        """Return the text for a row. Raises Permanent("template") when it breaks a limit or a filter refuses a value."""
+        try:
+            return str(self._liquid.render(**{**variables, **self._spun.choices(row, self.field)}))
+        except (LiquidError, ArithmeticError, ValueError, TypeError, RecursionError) as error:
+            raise Permanent("template", f"{self.field}: {_words(error)}") from error
+
+    def _try(self) -> None:
+        started = perf_counter()
+        reset = _deadline.set(started + MAX_SECONDS)
+        try:
+            self.render({}, "trial")
+        except Permanent as error:
+            raise Invalid({self.field: error.detail.removeprefix(f"{self.field}: ")}) from error
+        finally:
+            _deadline.reset(reset)
+        if perf_counter() - started > MAX_SECONDS:
+            raise Invalid({self.field: f"takes longer than {MAX_SECONDS:g} s to render"})
+
+
+def _words(error: Exception) -> str:
+    return str(error).splitlines()[0][:300] if str(error) else type(error).__name__

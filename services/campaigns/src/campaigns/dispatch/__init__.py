@@ -1,0 +1,1 @@
+"""Dispatch: rows become commands, and no row stays without an end."""

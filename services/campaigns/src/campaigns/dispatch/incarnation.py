@@ -1,0 +1,81 @@
+"""A bus made anew has forgotten its commands and its ledger: what lay queued in the old one is decided here (3.12)."""
+
+from contracts import subjects
+from contracts.channels import Channel
+from contracts.inbox import Unknown
+from servicekit.bus_errors import translated
+from servicekit.clock import utcnow
+from servicekit.mongo import Document, UpdateOne
+
+from campaigns.campaign.store import collection, move, wake
+from campaigns.context import Context
+from campaigns.dispatch.batch import BATCHES
+from campaigns.outbox import counts, settle
+from campaigns.outbox.rows import EPOCH, ROWS, SLICE_ROWS, Row
+
+_ROWS_AT_ONCE = 1_000
+
+
+async def read(ctx: Context, channel: Channel) -> str:
+    """Return the id of the bus's present life for a channel: when its command stream and its ledger were created."""
+    made = []
+    for stream in (subjects.commands_stream(channel), f"KV_{subjects.bucket('ledger', channel)}"):
+        with translated(stream):
+            made.append(str((await ctx.bus.js.stream_info(stream)).created))
+    return "/".join(made)
+
+
+async def verify(ctx: Context, channel: Channel) -> str:
+    """Return the incarnation after settling what an earlier one has lost; safe to do again, nothing where none changed."""
+    current = await read(ctx, channel)
+    stored = await ctx.db["counters"].find_one({"_id": f"incarnation.{channel}"})
+    if stored is not None and stored["incarnation"] != current:
+        ctx.log.error("the bus was made anew: queued messages of the old one are settled", channel=channel)
+        await _pause_all(ctx, channel)
+        await _settle_lost(ctx, channel, current)
+    await ctx.db["counters"].update_one(
+        {"_id": f"incarnation.{channel}"}, {"$set": {"incarnation": current}}, upsert=True
+    )
+    return current
+
+
+async def _pause_all(ctx: Context, channel: Channel) -> None:
+    """A person looks first: the store may have been restored from an older day as well."""
+    attention = {"reason": "bus_lost"}
+    where = {"status": {"$in": ["processing", "scheduled"]}, "kind": "campaign", "channel": str(channel)}
+    async for campaign in collection(ctx).find(where, {"_id": 1}):
+        await move(ctx, campaign["_id"], ("processing", "scheduled"), "paused", attention=attention)
+    await collection(ctx).update_many({"channel": str(channel), "open.0": {"$exists": True}}, {"$set": {"open": []}})
+
+
+async def _settle_lost(ctx: Context, channel: Channel, current: str) -> None:
+    again = str(channel) in ctx.settings.idempotent_channels.split(",")
+    batches = ctx.db[BATCHES].find({"channel": str(channel), "done": False})
+    async for batch in batches:
+        if batch.get("incarnation") == current:
+            continue
+        while rows := await ctx.db[ROWS].find_list({"batch": batch["_id"], "state": "queued"}, limit=_ROWS_AT_ONCE):
+            await (_send_again(ctx, rows) if again else _unknown(ctx, rows))
+        await ctx.db[BATCHES].update_one({"_id": batch["_id"]}, {"$set": {"done": True}})
+
+
+async def _send_again(ctx: Context, rows: list[Row]) -> None:
+    change = {"$set": {"state": "pending", "not_before": EPOCH, "reason": "bus_lost", "updated_at": utcnow()}}
+    await ctx.db[ROWS].bulk_write(
+        [UpdateOne({"_id": r["_id"], "batch": r["batch"], "state": "queued"}, change) for r in rows]
+    )
+    await counts.touch(ctx, {row["slice"] for row in rows})
+    for campaign, account, number in {(r["campaign"], r["account"], r["number"] // SLICE_ROWS) for r in rows}:
+        await wake(ctx, campaign, account=account, slice_no=number)
+
+
+async def _unknown(ctx: Context, rows: list[Row]) -> None:
+    await settle.apply(ctx, [_lost(row) for row in rows])
+
+
+def _lost(row: Document) -> Unknown:
+    return Unknown(
+        account_id=row["account"], channel=Channel(row["channel"]), campaign_id=row["campaign"], row=row["_id"],
+        batch=row["batch"], k=row["k"], number=row["number"], wanted=row["wanted"], tries=row["tries"], at=utcnow(),
+        reason="bus_lost", detail="the bus lost its ledger: nobody knows whether this went out",
+    )  # fmt: skip

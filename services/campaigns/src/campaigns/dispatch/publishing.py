@@ -1,0 +1,49 @@
+"""Step 5 of dispatch: publish exactly what was read back, acknowledged, many at a time."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from nats.js import api
+from servicekit.bus_errors import translated
+from servicekit.clock import utcnow
+from servicekit.errors import Invalid, KurirError, NotFound, Permanent
+
+from campaigns.campaign.store import Campaign
+from campaigns.context import Context
+from campaigns.dispatch.batch import Batch
+from campaigns.dispatch.commands import command
+from campaigns.outbox import counts
+from campaigns.outbox.rows import ROWS, Row
+
+_YIELD_EVERY = 50
+"""Rendering is work without a pause: every so many rows the event loop gets its turn."""
+
+
+async def publish(ctx: Context, campaign: Campaign, batch: Batch, rows: AsyncIterator[Row]) -> int:
+    """Publish a command for each row and return how many the stream acknowledged.
+
+    Raises Unavailable where NATS is away or the account's queue full: do the batch again, the same ids double nothing.
+    """
+    ctx.bus.require()
+    waiting: list[asyncio.Future[api.PubAck]] = []
+    async for row in rows:
+        try:
+            subject, payload, headers = await command(ctx, campaign, batch, row)
+        except (Permanent, NotFound, Invalid) as error:
+            await _refuse(ctx, batch, row, error)
+            continue
+        waiting.append(await ctx.bus.pipe.publish(subject, payload, headers))
+        if len(waiting) % _YIELD_EVERY == 0:
+            await asyncio.sleep(0)
+    for answer in await asyncio.gather(*waiting, return_exceptions=True):
+        if isinstance(answer, BaseException):
+            with translated(f"commands of {batch.id}"):
+                raise answer
+    return len(waiting)
+
+
+async def _refuse(ctx: Context, batch: Batch, row: Row, error: KurirError) -> None:
+    """End a row that cannot be made into a message; it was never published, and a redo decides the same."""
+    change = {"state": "failed", "reason": error.reason, "detail": error.detail[:2_000], "updated_at": utcnow()}
+    await ctx.db[ROWS].update_one({"_id": row["_id"], "batch": batch.id, "state": "queued"}, {"$set": change})
+    await counts.touch(ctx, [row["slice"]])

@@ -1,0 +1,54 @@
+"""How full each account's queue is, as the stream itself says."""
+
+import time
+
+from contracts import subjects
+from contracts.channels import Channel
+from contracts.state import Pace
+from servicekit.bus_errors import translated
+
+from campaigns.campaign.store import collection
+from campaigns.context import Context
+from campaigns.dispatch.lease import Lease
+from campaigns.dispatch.window import rest_seconds, room, window
+from campaigns.outbox import counts
+
+_SHARES_SECONDS = 1.0
+
+
+class Queues:
+    """Queue lengths, and shares among campaigns."""
+
+    def __init__(self, ctx: Context) -> None:
+        """Nothing is read yet."""
+        self._ctx = ctx
+        self._shares: dict[str, int] = {}
+        self._shares_at = 0.0
+
+    async def length(self, channel: Channel, account: str) -> int:
+        """Return how many bulk commands wait for an account, those being sent included."""
+        subject = subjects.send(channel, account, "bulk")
+        with translated(subject):
+            info = await self._ctx.bus.js.stream_info(subjects.commands_stream(channel), subjects_filter=subject)
+        return int((info.state.subjects or {}).get(subject, 0))
+
+    async def room(self, lease: Lease, account: str) -> tuple[int, float]:
+        """Return how many rows a campaign may add to an account's queue now, and after how many seconds to ask again."""
+        channel = Channel(lease.campaign["channel"])
+        desired = self._ctx.accounts.desired(channel, account)
+        pace = desired.pace if desired else Pace()
+        full = window(pace, self._ctx.settings.window_seconds)
+        waiting = await self.length(channel, account)
+        campaigns = await self._campaigns_of(account)
+        own = await counts.queued(self._ctx, lease.id, account) if campaigns > 1 else waiting
+        return room(full, waiting, campaigns, own), rest_seconds(pace, full)
+
+    async def _campaigns_of(self, account: str) -> int:
+        if time.monotonic() - self._shares_at > _SHARES_SECONDS:
+            self._shares = {}
+            found = collection(self._ctx).find({"status": "processing"}, {"accounts": 1, "kind": 1})
+            async for one in found:
+                for name in one["accounts"] if one["kind"] == "campaign" else ():
+                    self._shares[name] = self._shares.get(name, 0) + 1
+            self._shares_at = time.monotonic()
+        return max(1, self._shares.get(account, 1))

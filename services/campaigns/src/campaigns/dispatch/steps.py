@@ -1,0 +1,102 @@
+"""One account's share of a pass: choose a stretch, and carry its batch out, step by step."""
+
+from datetime import datetime, timedelta
+
+from contracts.channels import Channel
+from contracts.state import Pace
+from servicekit.clock import utcnow
+
+from campaigns.campaign.domain import PaceOverride, Schedule, local_day
+from campaigns.context import Context
+from campaigns.dispatch import batch as batches
+from campaigns.dispatch import publishing
+from campaigns.dispatch.batch import Batch
+from campaigns.dispatch.lease import Lease
+from campaigns.dispatch.selecting import Chosen, Selection, choose
+from campaigns.dispatch.window import allowance, not_after, window
+from campaigns.outbox import counts
+
+
+async def carry_out(ctx: Context, lease: Lease, batch: Batch) -> int:
+    """Announce, mark, read back, publish, close; also what an heir does with every open batch. Return the commands sent.
+
+    Raises Unavailable and leaves the batch open, so that the next pass does the same again.
+    """
+    await batches.announce(ctx, batch)
+    if batch.not_after > utcnow():  # past it lanes would only cancel: the sweeper gives the rows back
+        await batches.mark(ctx, batch)
+        sent = await publishing.publish(ctx, lease.campaign, batch, batches.read_back(ctx, batch))
+    else:
+        sent = 0
+    await batches.close(lease, batch)
+    await counts.recount(ctx, batch.slice)
+    return sent
+
+
+async def finish_open(ctx: Context, lease: Lease) -> None:
+    """Do again, with the same ids, whatever a predecessor left open."""
+    for stored in list(lease.campaign["open"]):
+        await carry_out(ctx, lease, Batch.of(stored))
+
+
+async def dispatch_stretches(
+    ctx: Context, lease: Lease, account: str, room: int, incarnation: str, *, bulk: bool = True
+) -> tuple[int, Selection]:
+    """Dispatch at most *room* rows of an account; return how many went, and the last look at what is left."""
+    sent = 0
+    while True:
+        now = utcnow()
+        limit = min(room - sent, _allowed(lease, account, now))
+        found = await choose(ctx, lease, account, max(limit, 1), now)
+        if found.chosen is None or limit <= 0 or lease.campaign["status"] != "processing":
+            return sent, found
+        batch = plan(ctx, lease, account, found.chosen, incarnation, bulk=bulk)
+        await batches.open_batch(lease, batch, **_spent(lease, account, found.chosen.count, now))
+        await carry_out(ctx, lease, batch)
+        sent += found.chosen.count
+
+
+def plan(ctx: Context, lease: Lease, account: str, chosen: Chosen, incarnation: str, *, bulk: bool = True) -> Batch:
+    """Return the batch for a stretch: the campaign's next k, and an end that leaves it time enough."""
+    channel = Channel(lease.campaign["channel"])
+    desired = ctx.accounts.desired(channel, account)
+    pace = (desired.pace if desired else Pace()) if bulk else Pace()
+    full = window(pace, ctx.settings.window_seconds)
+    schedule = Schedule.model_validate(lease.campaign.get("schedule") or {})
+    life = ctx.settings.not_after_seconds
+    until = not_after(utcnow(), pace, full, life, schedule.end) if bulk else utcnow() + timedelta(seconds=life)
+    return Batch(
+        lease.id, account, str(channel), int(lease.campaign["k"]) + 1, chosen.first, chosen.last, until, incarnation
+    )
+
+
+def _allowed(lease: Lease, account: str, now: datetime) -> int:
+    """Return how many rows the campaign's own pace and its messages per day still allow."""
+    most = 1_000_000
+    override = lease.campaign.get("pace")
+    if override:
+        seconds = PaceOverride.model_validate(override).seconds_per_message
+        paced = (lease.campaign.get("paced_until") or {}).get(account)
+        allowed = allowance({"seconds_per_message": seconds}, paced, now)
+        most = most if allowed is None else allowed
+    schedule = Schedule.model_validate(lease.campaign.get("schedule") or {})
+    if schedule.per_day:
+        today = lease.campaign.get("today") or {}
+        used = int(today.get("n", 0)) if today.get("day") == local_day(schedule, now) else 0
+        most = min(most, schedule.per_day - used)
+    return most
+
+
+def _spent(lease: Lease, account: str, count: int, now: datetime) -> dict[str, object]:
+    """Return what opening a batch of *count* writes down of the campaign's own limits, in the same write."""
+    spent: dict[str, object] = {}
+    override = lease.campaign.get("pace")
+    if override:
+        seconds = PaceOverride.model_validate(override).seconds_per_message * count
+        before = (lease.campaign.get("paced_until") or {}).get(account)
+        spent[f"paced_until.{account}"] = max(now, before or now) + timedelta(seconds=seconds)
+    schedule = Schedule.model_validate(lease.campaign.get("schedule") or {})
+    if schedule.per_day:
+        today, day = lease.campaign.get("today") or {}, local_day(schedule, now)
+        spent["today"] = {"day": day, "n": (int(today.get("n", 0)) if today.get("day") == day else 0) + count}
+    return spent

@@ -1,0 +1,108 @@
+"""Counts are kept per slice and *set* from a count over that slice, never incremented: a redo cannot count twice."""
+
+import asyncio
+from collections.abc import Iterable
+from typing import Any
+
+from servicekit.mongo import Document, IndexModel, UpdateOne, ensure_indexes
+
+from campaigns.context import Context
+from campaigns.outbox.rows import ROWS, STATES
+
+SLICES = "slices"
+_AT_ONCE = 500
+
+
+async def prepare(ctx: Context) -> None:
+    """Create the indexes."""
+    await ensure_indexes(ctx.db[SLICES], [IndexModel("campaign"), IndexModel("account"), IndexModel("dirty")])
+
+
+async def touch(ctx: Context, slices: Iterable[str]) -> None:
+    """Note that rows of these slices changed, after the change and before its message is acknowledged."""
+    changes = [
+        UpdateOne({"_id": name}, {"$inc": {"gen": 1}, "$set": {"dirty": True, **_parts(name)}}, upsert=True)
+        for name in sorted(set(slices))
+    ]
+    if changes:
+        await ctx.db[SLICES].bulk_write(changes)
+
+
+def _parts(name: str) -> dict[str, Any]:
+    campaign, account, number = name.rsplit(".", 2)
+    return {"campaign": campaign, "account": account, "no": int(number)}
+
+
+async def run(ctx: Context) -> None:
+    """Count what changed, for ever; a background task."""
+    while True:
+        await refresh(ctx)
+        await asyncio.sleep(ctx.settings.count_every_seconds)
+
+
+async def refresh(ctx: Context) -> int:
+    """Count every slice that changed and bring its campaign's counts up to date; return how many slices there were."""
+    dirty = await ctx.db[SLICES].find_list({"dirty": True}, limit=_AT_ONCE)
+    for one in dirty:
+        await recount(ctx, one["_id"])
+    campaigns = sorted({str(one["campaign"]) for one in dirty})
+    for campaign in campaigns:
+        await publish(ctx, campaign)
+    return len(dirty)
+
+
+async def recount(ctx: Context, name: str) -> dict[str, int]:
+    """Count one slice and keep the result, unless it changed meanwhile (then it stays dirty)."""
+    before = await ctx.db[SLICES].find_one({"_id": name}, {"gen": 1})
+    counts = await _count(ctx, name)
+    kept = {"counts": counts, "dirty": False, **_parts(name)}
+    if before is None:
+        await ctx.db[SLICES].update_one({"_id": name}, {"$set": {**kept, "gen": 0}}, upsert=True)
+    else:
+        await ctx.db[SLICES].update_one({"_id": name, "gen": before["gen"]}, {"$set": kept})
+    return counts
+
+
+async def _count(ctx: Context, name: str) -> dict[str, int]:
+    facts = {
+        "bounced": {"$sum": {"$cond": [{"$gt": ["$bounced", None]}, 1, 0]}},
+        "answered": {"$sum": {"$cond": [{"$gt": ["$answered_at", None]}, 1, 0]}},
+    }
+    counts = dict.fromkeys((*STATES, "bounced", "answered"), 0)
+    pipeline: list[dict[str, Any]] = [
+        {"$match": {"slice": name}},
+        {"$group": {"_id": "$state", "n": {"$sum": 1}, **facts}},
+    ]
+    async for group in ctx.db[ROWS].aggregate(pipeline):
+        counts[str(group["_id"])] += int(group["n"])
+        counts["bounced"] += int(group["bounced"])
+        counts["answered"] += int(group["answered"])
+    return {state: n for state, n in counts.items() if n}
+
+
+async def of_campaign(ctx: Context, campaign: str) -> dict[str, int]:
+    """Return a campaign's counts as its slices have them."""
+    return total([one async for one in ctx.db[SLICES].find({"campaign": campaign}, {"counts": 1})])
+
+
+async def queued(ctx: Context, campaign: str, account: str) -> int:
+    """Return how many rows of a campaign lie in an account's queue, as last counted."""
+    found = ctx.db[SLICES].find({"campaign": campaign, "account": account}, {"counts.queued": 1})
+    return sum([int((one.get("counts") or {}).get("queued", 0)) async for one in found])
+
+
+def total(slices: Iterable[Document]) -> dict[str, int]:
+    """Return the sum of the counts of slices."""
+    counts: dict[str, int] = {}
+    for one in slices:
+        for state, n in (one.get("counts") or {}).items():
+            counts[state] = counts.get(state, 0) + int(n)
+    return counts
+
+
+async def publish(ctx: Context, campaign: str) -> dict[str, int]:
+    """Set a campaign's counts from its slices, and tell live pages."""
+    counts = await of_campaign(ctx, campaign)
+    await ctx.db["campaigns"].update_one({"_id": campaign}, {"$set": {"counts": counts}})
+    await ctx.hub.publish("campaign", [campaign])
+    return counts

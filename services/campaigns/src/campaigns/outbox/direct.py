@@ -1,0 +1,64 @@
+"""The standing campaign `direct` of each account: replies, test-sends and automations are its rows."""
+
+from contracts.channels import Channel
+from contracts.commands import Content, Kind, Recipient, Thread
+from contracts.ids import digest
+from servicekit.clock import utcnow
+from servicekit.mongo import DuplicateKey
+
+from campaigns.campaign.store import collection, machinery, wake
+from campaigns.context import Context
+from campaigns.outbox import counts
+from campaigns.outbox.rows import ROWS, Row, new_row, placed, reserve_seq, with_content
+from campaigns.outbox.usecases import DIRECT
+
+
+async def enqueue(
+    ctx: Context,
+    *,
+    account_id: str,
+    channel: Channel,
+    kind: Kind,
+    to: Recipient,
+    content: Content,
+    thread: Thread | None = None,
+    key: str,
+    conversation_id: str | None = None,
+) -> str:
+    """Store a message to be sent soon and return its row's id; the same *key* (per account) is the same row.
+
+    Acknowledged means kept. Raises Unavailable where the store is away.
+    """
+    row_id = digest("direct", account_id, key)
+    campaign = f"{DIRECT}{account_id}"
+    if await ctx.db[ROWS].find_one({"_id": row_id}, {"_id": 1}) is None:
+        row = new_row(
+            row_id, campaign=campaign, account=account_id, channel=channel, kind=kind, to=to.model_dump(),
+            key=to.address.strip().casefold(),
+        )  # fmt: skip
+        await _store(ctx, with_content({**row, "conversation": conversation_id}, content, thread))
+    await wake(ctx, campaign)  # also the second time: the first caller may have died before it
+    return row_id
+
+
+async def _store(ctx: Context, row: Row) -> None:
+    await _standing(ctx, row)
+    account = row["account"]
+    found = await collection(ctx).find_one_and_update({"_id": row["campaign"]}, {"$inc": {f"numbers.{account}": 1}})
+    number = int(found["numbers"][account]) - 1 if found else 0
+    stored = placed(row, number, await reserve_seq(ctx, 1))
+    try:
+        await ctx.db[ROWS].insert_one(stored)
+    except DuplicateKey:
+        return  # pressed twice at once; the number is wasted
+    await counts.touch(ctx, [stored["slice"]])
+    await ctx.hub.publish("row", [stored["_id"]])
+
+
+async def _standing(ctx: Context, row: Row) -> None:
+    """Make sure the account's standing campaign exists."""
+    fields = {
+        **machinery(), "kind": "direct", "name": "direct", "channel": row["channel"], "accounts": [row["account"]],
+        "status": "processing", "expansion": {"phase": "done"}, "schedule": {}, "created_at": utcnow(),
+    }  # fmt: skip
+    await collection(ctx).update_one({"_id": row["campaign"]}, {"$setOnInsert": fields}, upsert=True)

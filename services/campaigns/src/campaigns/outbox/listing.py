@@ -1,0 +1,86 @@
+"""The outbox as a list: newest first, by ranges of the row's place, or by the recipient's address or name."""
+
+import re
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel, Field
+from servicekit.pagination import Page, decode_cursor, encode_cursor
+
+from campaigns import paging
+from campaigns.accounts import Accounts
+from campaigns.context import Context
+from campaigns.outbox.rows import EPOCH, ROWS, Row
+
+_HIDDEN = {"find": 0, "vars": 0, "slice": 0, "key": 0, "content": 0, "thread": 0}
+
+
+class OutboxFilter(BaseModel):
+    """What to list. `since` and `until` are about when the row was made."""
+
+    state: list[str] = Field(default_factory=list)
+    account: str | None = None
+    campaign: str | None = None
+    channel: str | None = None
+    kind: str | None = None
+    q: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    bounced: bool | None = None
+    answered: bool | None = None
+    cursor: str | None = None
+    limit: int = 50
+
+
+async def listed(ctx: Context, wanted: OutboxFilter) -> Page[Row]:
+    """Return a page of rows as people see them."""
+    where = _where(wanted)
+    if wanted.q:
+        page = await _found(ctx, where, wanted)
+    else:
+        page = await paging.newest_first(ctx.db[ROWS], where, key="seq", cursor=wanted.cursor, limit=wanted.limit)
+    flying = in_flight(ctx.accounts)
+    return Page(items=[shown(row, flying) for row in page.items], next_cursor=page.next_cursor)
+
+
+async def _found(ctx: Context, where: dict[str, Any], wanted: OutboxFilter) -> Page[Row]:
+    """Search by the index on addresses and names, then order what was found."""
+    where["find"] = {"$regex": f"^{re.escape((wanted.q or '').strip().casefold())}"}
+    below = decode_cursor(wanted.cursor)
+    if below is not None:
+        where["seq"] = {"$lt": int(below)}
+    rows = await ctx.db[ROWS].find_list(where, _HIDDEN, sort=[("seq", -1)], limit=wanted.limit + 1)
+    more = len(rows) > wanted.limit
+    rows = rows[: wanted.limit]
+    return Page(items=rows, next_cursor=encode_cursor(rows[-1]["seq"]) if more else None)
+
+
+def _where(wanted: OutboxFilter) -> dict[str, Any]:
+    where: dict[str, Any] = {
+        name: value for name in ("account", "campaign", "channel", "kind") if (value := getattr(wanted, name))
+    }
+    if wanted.state:
+        states = {"queued" if state == "sending" else state for state in wanted.state}
+        where["state"] = {"$in": sorted(states)}
+    created = {op: at for op, at in (("$gte", wanted.since), ("$lt", wanted.until)) if at}
+    if created:
+        where["created_at"] = created
+    for name, field in (("bounced", "bounced"), ("answered", "answered_at")):
+        if (flag := getattr(wanted, name)) is not None:
+            where[field] = {"$ne": None} if flag else None
+    return where
+
+
+def in_flight(accounts: Accounts) -> set[str]:
+    """Return the attempts that sessions report as being sent now."""
+    return {attempt for session in accounts.sessions() for attempt in session.in_flight}
+
+
+def shown(row: Row, flying: set[str]) -> dict[str, Any]:
+    """Return a row for people: `sending` where its attempt is in flight, no time where it may go at once."""
+    made = {("id" if name == "_id" else name): value for name, value in row.items() if name not in _HIDDEN}
+    if made["state"] == "queued" and f"{row['_id']}.{row['k']}" in flying:
+        made["state"] = "sending"
+    made["not_before"] = None if made["not_before"] == EPOCH else made["not_before"]
+    made.pop("seq", None)
+    return made

@@ -1,0 +1,34 @@
+"""INBOX → use cases: one durable reader, in batches, each message judged by itself."""
+
+from contracts.inbox import Bounced, Delivered, Outcome, Received
+from servicekit import delivery
+
+from campaigns.context import Context
+from campaigns.outbox import outside, settle, usecases
+
+STREAM, DURABLE = "INBOX", "campaigns"
+
+
+def subscribe(ctx: Context) -> None:
+    """Declare the reader; it begins with the bus."""
+
+    async def handle(items: list[delivery.Received]) -> None:
+        await hear(ctx, [item.data for item in items])
+
+    delivery.subscribe_batch(ctx.bus, stream=STREAM, durable=DURABLE, subjects=["inbox.>"], handler=handle, batch=500)
+
+
+async def hear(ctx: Context, messages: list[object]) -> None:
+    """Take what came in, in any order and any number of times."""
+    outcomes = [m for m in messages if isinstance(m, Outcome)]
+    made = await outside.rows_of(ctx, outcomes)
+    await settle.apply(ctx, outcomes, made)
+    await settle.apply_receipts(ctx, [m for m in messages if isinstance(m, Delivered)])
+    for bounced in (m for m in messages if isinstance(m, Bounced)):
+        await usecases.on_bounce(ctx, bounced)
+    await usecases.tell_conversations(ctx, outcomes)
+    received = [m for m in messages if isinstance(m, Received)]
+    if received:
+        from campaigns.inbox.messaging import on_received  # noqa: PLC0415  # the inbox calls the outbox too
+
+        await on_received(ctx, received)

@@ -1,0 +1,13 @@
+"""The rows' indexes: each a single field, since one more on this collection slows every campaign."""
+
+from servicekit.mongo import IndexModel, ensure_indexes
+
+from campaigns.context import Context
+from campaigns.outbox import counts
+from campaigns.outbox.rows import ROWS
+
+
+async def prepare(ctx: Context) -> None:
+    """Create the indexes."""
+    await ensure_indexes(ctx.db[ROWS], [IndexModel(name) for name in ("slice", "batch", "seq", "find")])
+    await counts.prepare(ctx)
