@@ -19,6 +19,7 @@ from contracts.state import DesiredAccount, LedgerEntry, Pace, SuppressionEntry
 from contracts.subjects import Queue
 from contracts.topology import topology
 from servicekit.bus import Bus
+from servicekit.errors import Permanent
 from servicekit.kv import Bucket
 from servicekit.ledger import Ledger
 from servicekit.secrets import AddressHasher
@@ -54,7 +55,7 @@ class TinySender:
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
 
-    async def send(self, out: Outgoing, following: Callable[[], Outgoing | None]) -> Sequence[str]:
+    async def send(self, out: Outgoing, _: Callable[[], Outgoing | None]) -> Sequence[str]:
         platform, acts = self._platform, self._platform.acts[out.command.to.address]
         platform.sends += 1
         act = acts.pop(0) if acts else None
@@ -108,7 +109,7 @@ class TinySession:
     def sender(self) -> TinySender:
         return TinySender(self.platform)
 
-    async def was_sent(self, key: str, command: SendMessage) -> bool | None:
+    async def was_sent(self, _key: str, _command: SendMessage) -> bool | None:
         self.platform.asked += 1
         return self.platform.knows
 
@@ -126,8 +127,6 @@ class TinyHost:
         self.lines.append(f"{kind} {row} {text}")
 
     async def get_media(self, key: str) -> bytes:
-        from servicekit.errors import Permanent
-
         if key not in self.media:
             raise Permanent("attachment_missing", key)
         return self.media[key]

@@ -4,10 +4,12 @@ import asyncio
 from collections import Counter
 
 import pytest
+from channelkit.lane import Lane
+from channelkit.protocol import OutcomeUnknown
 from contracts.inbox import Cancelled, Sent, Unknown
+from servicekit.ledger import written
 from servicekit.settings import ServiceSettings
 
-from channelkit.protocol import OutcomeUnknown
 from tests.integration.channelkit.lane_support import Replica, World, doing, world_on
 from tests.support.servers import NatsServer
 
@@ -141,13 +143,9 @@ async def test_an_idempotent_platform_gets_a_claimed_message_again_and_shows_it_
             replica.on_write("$KV.ledger", third_write)
 
     async def through_pipe(key, entry, revision):
-        from servicekit.ledger import written
-
         return await written(await replica.lane._settler._ledger.offer(key, entry, revision), key)
 
     replica.on_write("$KV.ledger", third_write)
-    from channelkit.lane import Lane
-
     replica.lane = Lane(replica.context())
     replica.lane._settler._ledger.write = through_pipe  # parts go the way the claim goes, so that they can be cut
     await replica.lane.start()

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import orjson
 import pytest
+from channelkit.lane import drain
 from contracts import subjects
 from contracts.commands import Content, SendMessage
 from contracts.inbox import Cancelled, Failed, Sent
@@ -13,7 +14,6 @@ from contracts.state import LaneState
 from servicekit.kv import Bucket
 from servicekit.settings import ServiceSettings
 
-from channelkit.lane import drain
 from tests.integration.channelkit.lane_support import ACCOUNT, CHANNEL, World, command, doing, world_on
 from tests.support.servers import NatsServer
 

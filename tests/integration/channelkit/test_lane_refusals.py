@@ -4,13 +4,13 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from channelkit.protocol import NeedsLogin, OutcomeUnknown, Restricted
 from contracts.inbox import Cancelled, Failed, Sent, Unknown
 from contracts.state import LaneState
 from servicekit.errors import Permanent, Retry
 from servicekit.kv import Bucket
 from servicekit.settings import ServiceSettings
 
-from channelkit.protocol import NeedsLogin, OutcomeUnknown, Restricted
 from tests.integration.channelkit.lane_support import ACCOUNT, World, doing, raising, world_on
 from tests.support.servers import NatsServer
 

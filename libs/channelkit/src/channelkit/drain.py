@@ -18,6 +18,7 @@ from servicekit.errors import Conflict
 from servicekit.ledger import Found, Ledger
 
 from channelkit import ends
+from channelkit.attempts import forget
 
 _PAGE = 64
 
@@ -29,6 +30,7 @@ async def drain(bus: Bus, channel: Channel, account_id: str, reason: str = "acco
     letters. Raises Unavailable: what was done stays done, call it again.
     """
     done = 0
+    forget(bus, channel, account_id)
     for queue in get_args(subjects.Queue):
         done += await _drain_subject(bus, channel, subjects.send(channel, account_id, queue), reason, detail)
     return done

@@ -9,20 +9,17 @@ from weakref import WeakKeyDictionary, WeakSet
 
 import nats.errors
 from contracts import subjects
-from contracts.commands import SendMessage
-from contracts.headers import version_of
 from contracts.subjects import Queue
 from nats.aio.msg import Msg
 from nats.js import errors as js_errors
-from pydantic import ValidationError
 from servicekit.bus import Bus
-from servicekit.delivery.settle import settle_failure
-from servicekit.errors import Conflict, Permanent, Unavailable
+from servicekit.errors import Conflict, Unavailable
 from servicekit.ledger import Ledger
 from servicekit.logs import get_logger
 
 from channelkit.attempts import Attempt, Stage, retained
 from channelkit.claims import Claims
+from channelkit.custody import Custody
 from channelkit.drain import drain
 from channelkit.gate import Gate
 from channelkit.intake import Intake
@@ -57,18 +54,19 @@ class Lane:
         self._memory = LaneMemory(ctx.bus, ctx.channel, ctx.account_id, ctx.lease_epoch)
         self._cap = DailyCap(self._memory)
         self._pacer = Pacer(ctx.clock.boottime)
-        self._line = Line(ctx, self._gate, self._pacer, self._cap, lambda: self._kicked.set())
+        self._kicked = asyncio.Event()
+        self._line = Line(ctx, self._gate, self._pacer, self._cap, self._kicked.set)
         ledger = Ledger(ctx.bus, ctx.channel)
         self._settler = Settler(ctx, ledger, self._kept, self._released, self._gone)
+        self._custody = Custody(ctx, self._kept, self._line)
         claims = Claims(ctx, ledger, self._kept, self._gate)
         self._trouble = Trouble(ctx, self._gate, self._memory, self.kick)
         self._senders = Senders(
             ctx, self._gate, self._line, claims, self._settler, self._pacer, self._kept,
-            refused=self._trouble.refused, give_back=self._give_back, worked=self._worked,
+            refused=self._trouble.refused, give_back=self._custody.give_back, worked=self._worked,
         )  # fmt: skip
         self._now = Intake(ctx, "now", self._room_now, self._take)
         self._bulk = Intake(ctx, "bulk", self._room_bulk, self._take)
-        self._kicked = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._small: set[asyncio.Task[None]] = set()
         self._sent_at = self._remembered_at = self._counted_at = 0.0
@@ -100,9 +98,7 @@ class Lane:
             task.cancel()
         await asyncio.gather(*self._tasks, *self._small, return_exceptions=True)
         self._tasks = []
-        for attempt in self._line.clear():
-            if not attempt.claimed:
-                self._kept.attempts.pop(attempt.key, None)
+        await self._custody.leave()
 
     def kick(self) -> None:
         """Something changed: look again at once."""
@@ -181,7 +177,7 @@ class Lane:
             self._senders.resize(1 if self._ctx.capabilities.bubbles else pace.connections)
             self._now.open()
             await self._open_bulk()
-        await self._keep_alive()
+        await self._custody.keep_alive()
         await self._remember()
         await self._trouble.recovered()
 
@@ -198,48 +194,15 @@ class Lane:
             self._line.wake_all()
             return
         await self._bulk.close()
-        for attempt in self._line.clear_bulk():
-            await self._give_back(attempt)
+        await self._custody.give_back_bulk()
 
     async def _shut(self) -> None:
         await asyncio.gather(self._now.close(), self._bulk.close())
-        for attempt in self._line.clear():
-            if attempt.claimed:
-                self._line.add(attempt)
-            else:
-                self._line.uncount(attempt)
-                await self._give_back(attempt)
+        await self._custody.give_back_all()
 
     async def _take(self, msg: Msg, queue: Queue) -> None:
-        meta = msg.metadata
-        (self._now if queue == "now" else self._bulk).waiting = meta.num_pending
-        try:
-            command = self._command(msg)
-        except Permanent as error:
-            with contextlib.suppress(*_TROUBLE):  # it comes again
-                await settle_failure(self._ctx.bus, msg, error, meta.num_delivered)
-            return
-        key, sequence = command.ledger_key, meta.sequence.stream
-        known = self._kept.attempts.get(key)
-        if known is not None:
-            known.replies[sequence] = msg.reply
-            return
-        attempt = Attempt(command, queue, msg, {sequence: msg.reply}, key, command.tries)
-        attempt.touched = self._ctx.clock.boottime()
-        self._kept.attempts[key] = attempt
-        self._line.add(attempt)
-
-    def _command(self, msg: Msg) -> SendMessage:
-        if not version_of(msg.headers, SendMessage):
-            raise Permanent("unknown_version", f"{(msg.headers or {}).get('ce-type')}")
-        try:
-            command = SendMessage.model_validate_json(msg.data)
-        except ValidationError as error:
-            where = ", ".join(".".join(map(str, e["loc"])) or "message" for e in error.errors()[:5])
-            raise Permanent("malformed", f"does not fit its model: {where}") from error
-        if command.account_id != self._ctx.account_id:
-            raise Permanent("wrong_account", f"names {command.account_id}")
-        return command
+        (self._now if queue == "now" else self._bulk).waiting = msg.metadata.num_pending
+        await self._custody.take(msg, queue)
 
     def _room_now(self) -> int:
         return _NOW_WINDOW - len(self._line.now)
@@ -265,34 +228,12 @@ class Lane:
     def _released(self, attempt: Attempt) -> None:
         attempt.end, attempt.written, attempt.claimed = None, False, False
         if self._gate.reason():
-            self._line.uncount(attempt)
             attempt.stage = Stage.OUT
-            task = asyncio.get_running_loop().create_task(self._give_back(attempt))
+            task = asyncio.get_running_loop().create_task(self._custody.give_back(attempt))
             self._small.add(task)
             task.add_done_callback(self._small.discard)
         else:
             self._line.add_later(attempt, attempt.due)
-
-    async def _give_back(self, attempt: Attempt) -> None:
-        """Return a command to the server, plainly: it is pulled again when the lane opens."""
-        if not self._ctx.bus.connected:
-            return self._line.add(attempt, first=True)  # nats-py would send it later, unasked
-        for reply in attempt.replies.values():
-            with contextlib.suppress(nats.errors.Error, OSError):
-                await self._ctx.bus.nc.publish(reply, b"-NAK")
-        self._kept.attempts.pop(attempt.key, None)
-        return None
-
-    async def _keep_alive(self) -> None:
-        """Tell the server that what was pulled is still being worked on."""
-        if not self._ctx.bus.connected:
-            return
-        now = self._ctx.clock.boottime()
-        for attempt in list(self._kept.attempts.values()):
-            if now - attempt.touched > self._ctx.ack_wait_seconds / 3:
-                attempt.touched = now
-                for reply in list(attempt.replies.values()):
-                    await self._ctx.bus.nc.publish(reply, b"+WPI")
 
     async def _remember(self) -> None:
         """Write the last send: before a pause at once, else now and then."""

@@ -77,6 +77,8 @@ class Pacer:
 
     def apply(self, pace: Pace) -> None:
         """Take a new pace; a longer wait than it would give is shortened to it."""
+        if pace == self._pace:
+            return
         self._pace = pace
         longest = max(pace.max_pause_seconds, pace.min_pause_seconds, 1 / pace.per_second if pace.per_second else 0)
         self._next = min(self._next, self._now() + longest)

@@ -179,8 +179,8 @@ class Senders:
 
     async def _back(self, attempt: Attempt) -> None:
         """Give a command back, or keep it in line where its claim is ours already."""
-        self._line.uncount(attempt)
         if attempt.claimed:
+            self._line.uncount(attempt)
             self._line.add(attempt, first=True)
         else:
             await self._give_back(attempt)

@@ -42,8 +42,8 @@ def judge(error: Exception, attempt: Attempt, ctx: LaneContext, token: str) -> V
         return _failed(error, attempt, now, common)
     if isinstance(error, OutcomeUnknown | TimeoutError) and attempt.claimed:
         return _unknown(error, attempt, ctx, now, common)
-    if not attempt.claimed and (isinstance(error, OSError) or isinstance(error.__cause__, OSError)):
-        return _no_connection(error, attempt)
+    if _is_connection_trouble(error, attempt):
+        return _no_connection(error, attempt, now, common)
     if isinstance(error, Retry):
         return _again(error.detail, error.after_seconds, attempt, ctx, now, common)
     if attempt.claimed and not ctx.capabilities.idempotent_send:
@@ -51,10 +51,21 @@ def judge(error: Exception, attempt: Attempt, ctx: LaneContext, token: str) -> V
     return _again(f"{type(error).__name__}: {error}", _CRASH_PAUSE_SECONDS, attempt, ctx, now, common)
 
 
-def _no_connection(error: Exception, attempt: Attempt) -> Verdict:
-    """Not the recipient's fault, and nothing was sent: no try is counted, the account waits."""
+def _is_connection_trouble(error: Exception, attempt: Attempt) -> bool:
+    """Return whether the connection failed and nothing was sent: a sender's Retry says so even after the claim."""
+    if isinstance(error, OSError):
+        return not attempt.claimed
+    return isinstance(error.__cause__, OSError) and (isinstance(error, Retry) or not attempt.claimed)
+
+
+def _no_connection(error: Exception, attempt: Attempt, now: datetime, common: dict[str, Any]) -> Verdict:
+    """Not the recipient's fault: no try is counted, the account waits."""
     seconds = error.after_seconds if isinstance(error, Retry) else _CRASH_PAUSE_SECONDS
-    return Verdict(None, attempt.tries, hold=min(max(seconds, 1.0), _LONGEST_HOLD_SECONDS))
+    hold = min(max(seconds, 1.0), _LONGEST_HOLD_SECONDS)
+    if attempt.doubtful:
+        return Verdict(None, attempt.tries, doubtful=True, again_after=hold, hold=hold)
+    end = ends.end("released", now, tries=attempt.tries, **common) if attempt.claimed else None
+    return Verdict(end, attempt.tries, hold=hold)
 
 
 def _failed(error: Permanent, attempt: Attempt, now: datetime, common: dict[str, Any]) -> Verdict:
