@@ -4,11 +4,12 @@ import asyncio
 
 import pytest
 from channel_email.channel import EmailChannel
-from channelkit.protocol import Credentials
+from channelkit.protocol import Credentials, NeedsLogin
 from contracts.channels import Channel
-from contracts.email import Security
+from contracts.email import Auth, Security
 from contracts.inbox import Bounced
 from contracts.state import SessionStatus
+from servicekit.errors import Retry
 
 from tests.integration.channel_email.recorder import SENDER, Attempt, Recorder, eventually, open_session, send_all
 
@@ -173,6 +174,43 @@ async def test_wrong_password_and_server_down_at_the_start(app_settings, account
     await mail.client.clear_faults()
     await eventually(lambda: host.status is SessionStatus.READY)
     await session.close()
+
+
+async def test_credentials_refused_a_moment_ago_are_not_tried_again(app_settings, account, mail):
+    channel = EmailChannel(app_settings)
+    for _ in range(2):
+        host = Recorder(account, password="salah")
+        session = await channel.open(host)
+        await eventually(lambda: host.status is SessionStatus.FAILED)  # noqa: B023  # asked at once
+        assert "535" in host.reports[-1][1]
+        await session.close()
+    assert (await mail.client.deliveries())["opened"] == 1
+
+
+async def test_an_access_token_signs_in_to_both_servers(watch, account, command, mail):
+    await mail.client.put_account(SENDER, password="lain", token="token-123")
+    smtp = account.smtp.model_copy(update={"auth": Auth.XOAUTH2})
+    imap = account.imap.model_copy(update={"auth": Auth.XOAUTH2})
+    account = account.model_copy(update={"smtp": smtp, "imap": imap})
+    host = Recorder(account, password="token-123")
+    session = await watch(host, account)
+    await session.sender().send(Attempt(command(1)), lambda: None)
+    await mail.client.inject(SENDER, text="masuk")
+    await eventually(lambda: texts(host) == ["masuk"])
+
+
+async def test_implicit_tls_and_probes(watch, host, account, mail):
+    smtp = account.smtp.model_copy(update={"port": mail.ports.smtps, "security": Security.TLS})
+    session = await watch(host, account.model_copy(update={"smtp": smtp}))
+    session._proof_at = 0.0
+    await session.probe()
+    session._proof_at = session._signed_in_at = 0.0
+    await mail.client.put_account(SENDER, password="baru")
+    with pytest.raises(NeedsLogin):
+        await session.probe()
+    await mail.client.set_faults(down=True)
+    with pytest.raises(Retry):
+        await session.probe()
 
 
 async def steps(app_settings, account, password="secret"):

@@ -1,6 +1,7 @@
 """Connecting to an SMTP server: TCP, TLS, EHLO, AUTH. The only file that imports aiosmtplib."""
 
 import asyncio
+import functools
 import ssl
 import time
 from collections.abc import Callable
@@ -33,8 +34,14 @@ class Opened:
 
 def tls_context(settings: EmailSettings, *, practice: bool) -> ssl.SSLContext:
     """Return the context for SMTP and IMAP; only a practice account may name its own CA or skip the check."""
-    context = ssl.create_default_context(cafile=settings.ca_file if practice else None)
-    if practice and not settings.verify:
+    return _context(settings.ca_file, settings.verify) if practice else _context(None, verify=True)
+
+
+@functools.lru_cache(maxsize=64)
+def _context(ca_file: str | None, verify: bool) -> ssl.SSLContext:
+    """Reading the system's authorities takes 30 ms: once is enough."""
+    context = ssl.create_default_context(cafile=ca_file)
+    if not verify:
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     return context
 

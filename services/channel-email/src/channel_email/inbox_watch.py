@@ -65,7 +65,8 @@ class InboxWatch:
             call.cancel()
         if self._box:
             self._box.interrupt()
-        await asyncio.to_thread(self._thread.join, _LEAVE_SECONDS)
+        if self._thread.is_alive():
+            await asyncio.to_thread(self._thread.join, _LEAVE_SECONDS)
 
     def _run(self) -> None:
         pause = first = self._account.settings.imap_backoff_seconds

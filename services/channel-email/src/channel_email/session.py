@@ -55,17 +55,17 @@ class EmailSession:
         self._sent_folder = SentFolder(self) if account.imap and account.imap.append_sent else None
 
     def start(self) -> None:
-        """Begin to connect; progress goes to the host."""
-        self._opening = asyncio.create_task(self._open(), name=f"open {self.host.account.account_id}")
-        if self._watch:
+        """Begin to connect; progress goes to the host. Credentials refused a moment ago are not tried again yet."""
+        account = self.host.account
+        words = self._refusals.still(account.account_id, account.login_version)
+        opening = self.host.report(SessionStatus.FAILED, f"SMTP: {words}") if words else self._open()
+        self._opening = asyncio.create_task(opening, name=f"open {account.account_id}")
+        if self._watch and not words:
             self._watch.start()
 
     async def _open(self) -> None:
         pause = self.settings.offline_wait_seconds
         account = self.host.account
-        if words := self._refusals.still(account.account_id, account.login_version):
-            await self.host.report(SessionStatus.FAILED, f"SMTP: {words}")
-            return
         while True:
             try:
                 (await self.connect()).quit()
