@@ -68,7 +68,7 @@ async def _take(ctx: Context, lease: Lease, part: Part, state: dict[str, Any]) -
         if row["key"] in blocked:
             row.update(state="cancelled", reason="suppressed")
     await _insert(ctx, lease, new)
-    missing = _missing(words, new)
+    missing = _missing(words, lease.id, [m for m in part.members if m.address.strip().casefold() not in blocked])
     after = {
         "phase": part.phase, "cursor": part.cursor, "entries": state["entries"] + len(part.members),
         "rejected": state["rejected"] + len(part.problems),
@@ -80,15 +80,16 @@ async def _take(ctx: Context, lease: Lease, part: Part, state: dict[str, Any]) -
     return after
 
 
-def _missing(words: Compiled, rows: Sequence[Row]) -> list[dict[str, Any]]:
+def _missing(words: Compiled, campaign: str, members: Sequence[Recipient]) -> list[dict[str, Any]]:
+    """Report by recipient, not by new row: a part done again after a crash has no new rows, and reports the same."""
     found: list[dict[str, Any]] = []
-    for row in rows:
+    for member in members:
         try:
-            names = words.missing(row["vars"], row["_id"])
+            names = words.missing(member.vars, row_id(campaign, member.address))
         except Permanent as error:
             names = [error.detail]
-        if names and row["state"] == "pending":
-            found.append({"address": row["to"]["address"], "missing": names})
+        if names:
+            found.append({"address": member.address, "missing": names})
     return found
 
 

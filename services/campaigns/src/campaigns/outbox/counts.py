@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterable
 from typing import Any
 
+from servicekit.clock import utcnow
 from servicekit.mongo import Document, IndexModel, UpdateOne, ensure_indexes
 
 from campaigns.context import Context
@@ -101,8 +102,12 @@ def total(slices: Iterable[Document]) -> dict[str, int]:
 
 
 async def publish(ctx: Context, campaign: str) -> dict[str, int]:
-    """Set a campaign's counts from its slices, and tell live pages."""
+    """Set a campaign's counts from its slices, tell live pages, and have a dispatcher finish it if nothing is left."""
     counts = await of_campaign(ctx, campaign)
     await ctx.db["campaigns"].update_one({"_id": campaign}, {"$set": {"counts": counts}})
+    if not counts.get("pending") and not counts.get("queued"):
+        nearly = {"_id": campaign, "status": "processing", "kind": "campaign", "expansion.phase": "done"}
+        await ctx.db["campaigns"].update_one(nearly, {"$min": {"due_at": utcnow()}, "$inc": {"touched": 1}})
+        ctx.wake.set()
     await ctx.hub.publish("campaign", [campaign])
     return counts
