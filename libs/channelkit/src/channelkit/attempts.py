@@ -57,8 +57,8 @@ class Attempt:
     announced: bool = False
     answers: int = 0
     """How many of the two writes of a `sent` have been answered."""
-    letter: str = ""
-    """Set where a dead letter follows: its error."""
+    buried: bool = False
+    """Its dead letter, where one follows, has been written."""
 
 
 @dataclass(frozen=True)

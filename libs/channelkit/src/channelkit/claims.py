@@ -1,6 +1,7 @@
 """The claim: the last look at everything that forbids a message, right before it leaves, and the ledger's word on it."""
 
 import asyncio
+import itertools
 from datetime import timedelta
 from typing import Any
 
@@ -18,6 +19,7 @@ from channelkit.protocol import NotClaimed
 _CLEARED_SECONDS = 1.0
 """How old a look into the suppressions may be when the message leaves."""
 _LOOK_AT_ONCE = 250
+_ABOUT_TO_LEAVE = (Stage.READY, Stage.OUT)
 
 
 class Claims:
@@ -86,15 +88,15 @@ class Claims:
         if attempt.cleared_at < oldest:
             async with self._looking:
                 if attempt.cleared_at < oldest:
-                    await self._look(attempt)
+                    await self._look(attempt, oldest)
         if attempt.forbidden:
             self._end(attempt, "cancelled", "suppressed", attempt.forbidden)
 
-    async def _look(self, attempt: Attempt) -> None:
+    async def _look(self, attempt: Attempt, oldest: float) -> None:
         """Look for all that is about to leave: one question for many."""
         at = self._ctx.clock.boottime()
-        others = (a for a in self._kept.attempts.values() if a.stage in (Stage.READY, Stage.OUT) and not a.claimed)
-        batch = [attempt, *(a for a, _ in zip(others, range(_LOOK_AT_ONCE), strict=False))]
+        waiting = (a for a in self._kept.attempts.values() if a.stage in _ABOUT_TO_LEAVE and a.cleared_at < oldest)
+        batch = [attempt, *itertools.islice(waiting, _LOOK_AT_ONCE)]
         found = await self._ctx.suppressions.of(a.command.to.address for a in batch)
         for one in batch:
             entry = found.get(one.command.to.address)
@@ -183,8 +185,8 @@ class Claims:
         raise NotClaimed(reason or state)
 
     def _entry(self, state: str, attempt: Attempt, **more: Any) -> LedgerEntry:
-        return LedgerEntry.model_construct(  # all of it is ours, and this is the hot path
-            **{
+        return LedgerEntry.model_validate(
+            {
                 "state": state,
                 "token": self._kept.token,
                 "tries": attempt.tries,

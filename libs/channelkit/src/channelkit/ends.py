@@ -13,6 +13,8 @@ from servicekit.ledger import Found
 _CANCEL_REASONS = frozenset(get_args(Cancelled.model_fields["reason"].annotation))
 _PREVIEW = 200
 _DETAIL = 2_000
+DEAD_LETTERS = frozenset({"exhausted", "attachment_missing", "body_malformed"})
+"""Failures that leave a dead letter beside their event."""
 
 
 def outcome(channel: Channel, command: SendMessage, entry: LedgerEntry) -> Outcome:
@@ -31,7 +33,7 @@ def outcome(channel: Channel, command: SendMessage, entry: LedgerEntry) -> Outco
         "outside": origin(command) if command.is_outside else None,
     }
     if entry.state == "sent":
-        return Sent.model_construct(**common, platform_ids=entry.platform_ids)
+        return Sent(**common, platform_ids=entry.platform_ids)
     if entry.state == "failed":
         return Failed(**common, reason=entry.reason, detail=entry.detail)
     if entry.state == "cancelled":

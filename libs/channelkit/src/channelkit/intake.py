@@ -11,7 +11,6 @@ from contracts.channels import Channel
 from contracts.subjects import Queue
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
-from nats.js import errors as js_errors
 from servicekit.bus import Bus
 from servicekit.delivery.consumers import consumer_config, ensure_consumer
 from servicekit.logs import get_logger
@@ -63,7 +62,7 @@ class Intake:
             await self._open.wait()
             try:
                 await self._turn()
-            except (nats.errors.Error, js_errors.Error, TimeoutError, OSError) as error:
+            except Exception as error:
                 _log.warning("pulling begins anew", account=self._ctx.account_id, error=repr(error)[:200])
                 self._ensured = False
                 await asyncio.sleep(_PAUSE_AFTER_TROUBLE_SECONDS)

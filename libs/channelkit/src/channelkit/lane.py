@@ -136,8 +136,9 @@ class Lane:
             self._kicked.clear()
             try:
                 await self._look()
-            except _TROUBLE as error:
+            except Exception as error:  # whatever it is, a lane that looks no more obeys nobody
                 _log.warning("a lane looks again", account=self._ctx.account_id, error=repr(error)[:200])
+                await asyncio.sleep(_LOOK_SECONDS / 2)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_LOOK_SECONDS):
                     await self._kicked.wait()
@@ -148,7 +149,7 @@ class Lane:
                 await self._memory.load()
                 await self._begin()
                 self._prepared = True
-            except _TROUBLE as error:
+            except Exception as error:
                 _log.warning("a lane cannot start yet", account=self._ctx.account_id, error=repr(error)[:200])
                 await asyncio.sleep(_LOOK_SECONDS)
         self._settler.start()

@@ -199,7 +199,6 @@ class Senders:
         again = None if verdict.again_after is None else self._ctx.clock.boottime() + verdict.again_after
         if verdict.end is not None:
             attempt.end, attempt.due = verdict.end, again or 0.0
-            attempt.letter = "exhausted" if verdict.exhausted else ""
             self._settler.finish(attempt)
         elif again is not None:
             self._line.add_later(attempt, again)
@@ -225,7 +224,6 @@ class Senders:
             now = self._ctx.clock.utcnow()
             reason = "attachment_missing" if isinstance(error, Permanent) else "body_malformed"
             attempt.end = ends.end("failed", now, reason, str(error), tries=attempt.tries + 1, token=self._kept.token)
-            attempt.letter = reason
             self._settler.finish(attempt)
             return False
         except Unavailable as error:

@@ -67,7 +67,7 @@ class Settler:
     async def sent(self, attempt: Attempt, platform_ids: Sequence[str]) -> None:
         """The platform took it. Returns once both writes have left; the rest follows by itself."""
         attempt.stage = Stage.SETTLING
-        attempt.end = entry = LedgerEntry.model_construct(
+        attempt.end = entry = LedgerEntry(
             state="sent",
             token=self._kept.token,
             platform_ids=list(platform_ids),
@@ -158,9 +158,8 @@ class Settler:
             subject, data, headers = self._message(attempt, event)
             await self._ctx.bus.js.publish(subject, data, timeout=5, headers=headers)
             attempt.announced = True
-        if attempt.letter and entry.state == "failed":
-            await dead_letter(self._ctx.bus, attempt.msg, Permanent(attempt.letter, entry.detail), attempt.tries)
-            attempt.letter = ""
+        if entry.state == "failed" and entry.reason in ends.DEAD_LETTERS and not attempt.buried:
+            await self._bury(attempt, entry)
         await self._acknowledge(attempt)
         self._forget(attempt)
         return True
@@ -194,6 +193,13 @@ class Settler:
             return False
         attempt.end, attempt.revision, attempt.written = resolution.entry, resolution.revision, resolution.stands
         return True
+
+    async def _bury(self, attempt: Attempt, entry: LedgerEntry) -> None:
+        try:
+            await dead_letter(self._ctx.bus, attempt.msg, Permanent(entry.reason, entry.detail), entry.tries)
+        except nats.errors.MaxPayloadError:
+            _log.error("too large for a dead letter", attempt=attempt.command.attempt, reason=entry.reason)
+        attempt.buried = True
 
     async def _acknowledge(self, attempt: Attempt) -> None:
         """Acknowledge every delivery. One that gets no answer is left to its redelivery: the ledger knows the end."""

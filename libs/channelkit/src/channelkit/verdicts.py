@@ -28,7 +28,6 @@ class Verdict:
     """Seconds until the lane itself tries again."""
     hold: float = 0.0
     """Seconds for which the account's connection is left alone."""
-    exhausted: bool = False
 
 
 def judge(error: Exception, attempt: Attempt, ctx: LaneContext, token: str) -> Verdict:  # noqa: PLR0911  # one line per kind
@@ -92,7 +91,7 @@ def _again(  # noqa: PLR0917  # what every verdict is made of
         entry = ends.end("failed", now, "exhausted", detail, tries=tries, **common)
         if attempt.doubtful:
             entry = ends.unsent(entry, "failed", "exhausted", idempotent=idempotent, doubtful=True)
-        return Verdict(entry, tries, exhausted=True)
+        return Verdict(entry, tries)
     if attempt.doubtful:
         return Verdict(None, tries, doubtful=True, again_after=min(seconds, ctx.settings.local_retry_seconds))
     entry = ends.end("released", now, "refused", detail, tries=tries, not_before=not_before, **common)

@@ -1,0 +1,97 @@
+"""Two write one ledger key: whoever comes first has decided, and everybody hears the same end."""
+
+import asyncio
+from collections import Counter
+
+import pytest
+from contracts import subjects
+from contracts.inbox import Cancelled, Failed, Sent
+from servicekit.errors import Conflict, Retry
+from servicekit.settings import ServiceSettings
+
+from tests.integration.channelkit.lane_support import ACCOUNT, World, command, raising, world_on
+from tests.support.servers import NatsServer
+
+
+@pytest.fixture
+async def world(fresh_nats: NatsServer, service_settings: ServiceSettings):
+    async with world_on(service_settings.model_copy(update={"nats_url": fresh_nats.url})) as made:
+        yield made
+
+
+async def test_cancelling_against_a_running_lane_always_has_one_winner(world: World):
+    """Of 300 attempts cancelled while they are sent, each is sent or cancelled, never both, and the events say so."""
+    made = [await world.send(number) for number in range(300)]
+    world.pace(per_second=400)
+    await world.replica()
+    await world.outcomes(30)
+    results = await asyncio.gather(*(world.ledger.cancel(one.ledger_key, "paused") for one in reversed(made)))
+    outcome = dict(zip((one.row for one in reversed(made)), (r.outcome for r in results), strict=True))
+    await world.settled(20)
+    events = {event.row: event for event in await world.events()}
+    received = Counter(world.platform.texts())
+    assert max(received.values()) == 1
+    for number, one in enumerate(made):
+        was_sent = f"hello {number}" in received
+        assert isinstance(events[one.row], Sent if was_sent else Cancelled)
+        assert (outcome[one.row] == "won") == (not was_sent), outcome[one.row]
+    assert set(outcome.values()) >= {"won", "ended"}
+
+
+async def test_a_ledger_entry_is_written_once_and_purged_by_batch(world: World):
+    first, other = command(1), command(2, batch="camp.10")
+    for one in (first, other):
+        await world.ledger.cancel(one.ledger_key, "cancelled")
+    found = await world.ledger.read(first.ledger_key)
+    with pytest.raises(Conflict):
+        await world.ledger.write(first.ledger_key, found.entry, 0)
+    with pytest.raises(Conflict):
+        await world.ledger.write(first.ledger_key, found.entry, found.revision + 1)
+    await world.ledger.purge(ACCOUNT, "camp.1")
+    assert await world.ledger.read(first.ledger_key) is None
+    assert await world.ledger.read(other.ledger_key) is not None
+
+
+async def test_an_exhausted_attempt_whose_holder_died_still_leaves_its_dead_letter(world: World):
+    """Killed between event and dead letter: the heir finds `failed` and writes it."""
+    world.platform.acts["to0"] = [raising(Retry(0.1, "450 busy"))]
+    await world.send(0, tries=4)
+    replica = await world.replica(start=False)
+    real = replica.bus.js.publish
+
+    async def publish(subject, *args, **kwargs):
+        if subject.startswith("dlq."):
+            await replica.sever()
+        return await real(subject, *args, **kwargs)
+
+    replica.bus.js.publish = publish
+    await replica.start()
+    await world.eventually(lambda: replica.bus.nc.is_closed)
+    await replica.die()
+    assert await world.left("DLQ") == 0
+    await world.replica()
+    await world.settled()
+    assert await world.left("DLQ") == 1
+    assert [type(event) for event in await world.events()] == [Failed]
+
+
+async def test_a_deleted_consumer_is_made_again(world: World):
+    await world.send(0)
+    await world.replica()
+    await world.outcomes(1)
+    await world.bus.js.delete_consumer("COMMANDS_TELEGRAM", subjects.consumer(ACCOUNT, "bulk"))
+    await world.send(1)
+    await world.outcomes(2)
+    info = await world.bus.js.consumer_info("COMMANDS_TELEGRAM", subjects.consumer(ACCOUNT, "bulk"))
+    assert info.config.max_deliver == -1
+
+
+async def test_accounts_do_not_take_each_others_commands(world: World):
+    """A subject and a consumer per account: another's backlog is not even seen."""
+    await world.bus.publish(subjects.send("telegram", "acc_2", "bulk"), command(5, account_id="acc_2"))
+    await world.send(0)
+    await world.replica()
+    await world.outcomes(1)
+    await asyncio.sleep(0.3)
+    assert await world.left() == 1
+    assert world.platform.texts() == ["hello 0"]
