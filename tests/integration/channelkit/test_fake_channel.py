@@ -51,11 +51,6 @@ class FakeWorld:
         await self.platform.write_to(account_id, "customer", text)
 
 
-@pytest.fixture
-def contract_nats_url(fresh_nats):
-    return fresh_nats.url
-
-
 class TestFakeChannel(ChannelContract):
     """Without a login."""
 

@@ -1,4 +1,4 @@
-"""The tests every channel passes: inherit `ChannelContract`, supply the `world` fixture, and `nats_url` of a real server.
+"""The tests every channel passes: inherit `ChannelContract` and supply the `world` fixture (`suite.rig.World`).
 
 class TestMyChannel(ChannelContract):
     @pytest.fixture

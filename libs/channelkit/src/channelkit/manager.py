@@ -26,7 +26,7 @@ from channelkit.sweeper import Sweeper
 
 _log = get_logger("channelkit.manager")
 _FLUSH_SECONDS = 2.0
-_REPORT_TICK_SECONDS = 0.25
+_REPORT_TICK_SECONDS = 0.5
 
 
 class ChannelManager:
@@ -64,7 +64,7 @@ class ChannelManager:
             self._spawn(self.kit.journal.run()),
             self._spawn(self._each(every.heartbeat_every_seconds, self._beat)),
             self._spawn(self._each(1.0, self.kit.freshness.check)),
-            self._spawn(self._each(_REPORT_TICK_SECONDS, self._report)),
+            self._spawn(self._each(min(_REPORT_TICK_SECONDS, every.report_seconds), self._report)),
             self._spawn(self._each(every.sweep_seconds, self._sweeper.sweep)),
             self._spawn(self._share_for_ever()),
         ]

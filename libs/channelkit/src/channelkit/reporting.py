@@ -62,7 +62,6 @@ class Reporter:
         entry = await self._bucket.get(self.state.account_id)
         if entry:
             kept = {"replica": self.state.replica, "in_flight": [], "queue_length": 0}
-            self._written = entry.value
             self.state = entry.value.model_copy(update=kept)
 
     def change(
@@ -88,9 +87,9 @@ class Reporter:
 
     def update(self, *, urgent: bool = False, **fields: object) -> None:
         """Set other fields of the state (observed_version, worker, queue_length, …)."""
-        new = self.state.model_copy(update=fields)
-        if new != self.state:
-            self.state, self._urgent = new, self._urgent or urgent
+        if any(getattr(self.state, name) != value for name, value in fields.items()):
+            self.state = self.state.model_copy(update=fields)
+            self._urgent = self._urgent or urgent
 
     def log(self, kind: Literal["info", "warning", "error"], text: str, row: str | None = None) -> None:
         """Add a line to the account's Logs tab."""
@@ -108,12 +107,11 @@ class Reporter:
 
     async def flush(self, *, force: bool = False) -> bool:
         """Write the state if it is time; return whether everything is written. Raises nothing."""
-        if self._written is not None and _same(self._written, self.state):
-            self._urgent = False
+        if self._written is self.state:
             return True
         if not (force or self._urgent or boottime() - self._written_at >= self._every) or not self._may_write():
             return False
-        state = self.state.model_copy(update={"updated_at": utcnow()})
+        self.state = state = self.state.model_copy(update={"updated_at": utcnow()})
         self._urgent, self._written_at = False, boottime()
         try:
             await self._bucket.put(state.account_id, state)
@@ -143,7 +141,3 @@ class Reporter:
         kind, text = _TEXTS[state.status]
         said = text.format(channel="WhatsApp" if state.channel is Channel.WHATSAPP else state.channel.capitalize())
         self.log(kind, f"{said}: {state.reason}" if state.reason else said)
-
-
-def _same(a: SessionState, b: SessionState) -> bool:
-    return a.model_copy(update={"updated_at": b.updated_at}) == b
