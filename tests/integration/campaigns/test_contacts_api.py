@@ -144,3 +144,9 @@ async def test_roles_are_obeyed(people):
     assert (await people.viewer.get("/v1/contacts")).status_code == 200
     assert (await people.viewer.post("/v1/contacts", json={"email": "a@example.com"})).status_code == 403
     assert (await people.viewer.get("/v1/contacts", params={"cursor": "garbage!"})).status_code == 422
+
+
+async def test_a_body_larger_than_allowed_is_a_problem(people):
+    answer = await people.http.post("/v1/contacts", json={"attributes": {"x": "y" * (2 << 20)}})
+    assert (answer.status_code, answer.json()["reason"]) == (413, "too_large")
+    assert answer.headers["content-type"] == "application/problem+json"

@@ -53,6 +53,7 @@ async def test_a_reply_becomes_a_conversation_of_its_campaign(people):
     assert history[0]["html"] == "<b>hi</b>"
     whole = (await people.viewer.get(f"/v1/conversations/{found['id']}")).json()
     assert whole["contact_details"]["email"] == "siti@example.com"
+    assert whole["suppressed"] is None
     for wanted, count in (
         ({"campaign": "c1"}, 1),
         ({"campaign": "c2"}, 0),
@@ -81,7 +82,7 @@ async def test_a_message_takes_effect_once_however_often_and_in_whatever_order_i
     assert ids == [f"in{i}" for i in range(19, -1, -1)]
 
 
-@pytest.mark.parametrize("dies_in", ["_answered", "_conversations", "_campaign_messages", "_consequences"])
+@pytest.mark.parametrize("dies_in", ["answered", "_conversations", "_campaign_messages", "_consequences"])
 async def test_a_crash_at_any_step_is_made_good_by_the_redelivery(people, monkeypatch, dies_in):
     row = await sent_row(people)
     message = received(1, answers_row=row)
@@ -189,6 +190,7 @@ async def test_one_may_answer_who_unsubscribed_and_not_who_is_blocked_or_bounces
         assert answer.status_code == status, answer.text
         if status == 409:
             assert answer.json()["reason"] == f"address_{reason}"
+        assert (await people.viewer.get(f"/v1/conversations/{found['id']}")).json()["suppressed"] == reason
 
 
 @pytest.mark.parametrize("after_enqueue", [False, True])
@@ -221,6 +223,21 @@ async def test_stop_unsubscribes_on_chat_channels_only(people):
     await messaging.on_received(people.ctx, [received(3, peer=phone, text=" Berhenti! ", **chat)])
     assert await suppression.suppressed(people.ctx, "whatsapp", [phone]) == {phone}
     assert await suppression.suppressed(people.ctx, "email", ["siti@example.com"]) == set()
+
+
+async def test_a_chat_message_answers_the_last_campaign_message_to_its_writer(people):
+    phone = "+6281234567890"
+    for i, (campaign, at) in enumerate(
+        (("old", NOW - timedelta(days=3)), ("new", NOW), ("later", NOW + timedelta(days=9)))
+    ):
+        row = new_row(
+            f"r{i}", campaign=campaign, account="acc_1", channel="whatsapp", kind="campaign",
+            to={"address": phone, "name": "S"}, key=phone,
+        )  # fmt: skip
+        await people.ctx.db["rows"].insert_one({**placed(row, i, i), "state": "sent", "sent_at": at})
+    await messaging.on_received(people.ctx, [received(5, peer=phone, channel="whatsapp")])
+    assert (await only_conversation(people))["campaigns"] == ["new"]
+    assert (await people.ctx.db["rows"].find_one({"_id": "r1"}))["answered_at"] is not None
 
 
 async def test_tabs_notes_tags_and_pages_in_order(people):

@@ -2,8 +2,6 @@
 
 from collections.abc import Awaitable, Callable
 
-from contracts.channels import Channel
-
 from campaigns import relay
 from campaigns.campaign import store as campaign_store
 from campaigns.contacts import groups
@@ -15,6 +13,7 @@ from campaigns.dispatch import batch, incarnation, purging, sweeper
 from campaigns.dispatch.dispatcher import Dispatcher
 from campaigns.inbox import api as inbox
 from campaigns.inbox import recovery
+from campaigns.media import orphans
 from campaigns.media import usecases as media
 from campaigns.outbox import counts
 from campaigns.outbox import store as outbox_store
@@ -28,35 +27,18 @@ _INDEXES = (
     suppression_store.prepare, media.prepare, inbox.prepare, relay.prepare,
 )  # fmt: skip
 _LOOPS = (
+    incarnation.run,
     counts.run, sweeper.run, purging.run, relay.run, imports.run, groups.keep_counts, recovery.run,
+    orphans.run,
 )  # fmt: skip
 
 
-def channels(ctx: Context) -> list[Channel]:
-    """Return the channels this deployment is subscribed to that send messages."""
-    return [Channel(name.strip()) for name in ctx.settings.channels.split(",") if name.strip()]
-
-
 async def prepare(ctx: Context) -> None:
-    """Create indexes, project suppressions, and settle what a lost bus left behind. Raises Unavailable: tried again."""
+    """Create indexes and project suppressions. Raises Unavailable: tried again."""
     for step in _INDEXES:
         await step(ctx)
     await ctx.bus.wait_connected()
     await suppressions.project_all(ctx)
-    await verify_bus(ctx)
-    ctx.bus.on_reconnect(lambda: reconnected(ctx))
-
-
-async def verify_bus(ctx: Context) -> None:
-    """Learn the bus's incarnation of every channel; dispatching waits for it."""
-    for channel in channels(ctx):
-        ctx.incarnations[channel] = await incarnation.verify(ctx, channel)
-
-
-async def reconnected(ctx: Context) -> None:
-    """The bus may be another one than before: verify before anything is dispatched to it."""
-    ctx.incarnations.clear()
-    await verify_bus(ctx)
 
 
 def loops(ctx: Context) -> list[Work]:

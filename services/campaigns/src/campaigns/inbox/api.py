@@ -16,6 +16,7 @@ from campaigns.inbox import domain, quick_replies, store, usecases
 from campaigns.inbox.usecases import ConversationFilter, ReplyInput
 from campaigns.media import usecases as media
 from campaigns.media.api import as_download
+from campaigns.suppression import usecases as suppression
 
 conversations = APIRouter(prefix="/v1/conversations", tags=["inbox"])
 _TAGS = nh3.ALLOWED_TAGS - {"img"}  # a picture from outside tells its sender that, when and where it was read
@@ -58,11 +59,13 @@ async def list_conversations(
 
 @conversations.get("/{conversation_id}")
 async def read_conversation(ctx: Ctx, _: Viewer, conversation_id: str, response: Response) -> dict[str, Any]:
-    """Return a conversation with its contact."""
+    """Return a conversation with its contact, and why its address is suppressed, if it is."""
     found = await store.get(ctx, conversation_id)
     response.headers.update(etag(found))
     contact = await contacts.require(ctx, found.get("contact"))
-    return {**_out(found), "contact_details": shown(contact, without=("import",)) if contact else None}
+    details = shown(contact, without=("import",)) if contact else None
+    why = await suppression.reason(ctx, found["channel"], found["address"])
+    return {**_out(found), "contact_details": details, "suppressed": why}
 
 
 @conversations.get("/{conversation_id}/messages")

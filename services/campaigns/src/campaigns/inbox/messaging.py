@@ -9,15 +9,17 @@ from typing import Any
 
 from contracts.inbox import Received
 from servicekit.errors import Invalid
-from servicekit.mongo import BulkFailed, DuplicateKey, UpdateOne
+from servicekit.mongo import BulkFailed, UpdateOne
 
+from campaigns.contacts import addresses
+from campaigns.contacts import store as contact_store
 from campaigns.contacts import usecases as contacts
 from campaigns.context import Context
 from campaigns.inbox import domain, store
+from campaigns.inbox.attribution import answered, campaign_of, is_answer
 from campaigns.suppression import usecases as suppression
 
 Document = dict[str, Any]
-_SENT = ("sent", "delivered", "read")
 
 
 async def on_received(ctx: Context, messages: Sequence[Received]) -> None:
@@ -26,10 +28,10 @@ async def on_received(ctx: Context, messages: Sequence[Received]) -> None:
     if not fresh:
         return
     fresh.sort(key=lambda m: m.at)
-    rows = await _answered(ctx, fresh)
+    rows = await answered(ctx, fresh)
     await _conversations(ctx, fresh, rows)
     await _campaign_messages(ctx, fresh, rows)
-    writes = [w for m in fresh for w in store.effects(m, _conversation(m), _campaign(m, rows))]
+    writes = [w for m in fresh for w in store.effects(m, _conversation(m), campaign_of(m, rows.get(m.id)))]
     await ctx.db["conversations"].bulk_write(writes, ordered=True)
     for message in fresh:
         await _consequences(ctx, message, rows)
@@ -39,16 +41,6 @@ async def on_received(ctx: Context, messages: Sequence[Received]) -> None:
 
 def _conversation(message: Received) -> str:
     return domain.conversation_id(message.account_id, message.conversation)
-
-
-def _is_answer(message: Received) -> bool:
-    return bool(message.answers_row) and not message.auto_reply and not message.own
-
-
-def _campaign(message: Received, rows: dict[str, Document]) -> str | None:
-    """Return the campaign a person answered; an automatic answer is none, nor is one to our own answer."""
-    row = rows.get(message.answers_row or "") if _is_answer(message) else None
-    return str(row["campaign"]) if row and row["kind"] == "campaign" else None
 
 
 async def _stored(ctx: Context, messages: list[Received]) -> list[Received]:
@@ -67,15 +59,6 @@ async def _stored(ctx: Context, messages: list[Received]) -> list[Received]:
     return messages
 
 
-async def _answered(ctx: Context, messages: list[Received]) -> dict[str, Document]:
-    wanted = sorted({m.answers_row for m in messages if m.answers_row})
-    if not wanted:
-        return {}
-    fields = {"campaign": 1, "kind": 1, "contact": 1, "sent_at": 1, "queued_at": 1, "to": 1}
-    found = await ctx.db["rows"].find_list({"_id": {"$in": wanted}}, fields, limit=len(wanted))
-    return {str(row["_id"]): row for row in found}
-
-
 async def _conversations(ctx: Context, messages: list[Received], rows: dict[str, Document]) -> None:
     """Make the conversations that do not exist yet, each with its contact."""
     first: dict[str, Received] = {}
@@ -84,22 +67,38 @@ async def _conversations(ctx: Context, messages: list[Received], rows: dict[str,
     known = await ctx.db["conversations"].find_list({"_id": {"$in": list(first)}}, {"_id": 1}, limit=len(first))
     for one in known:
         first.pop(str(one["_id"]))
+    owners = await _owners(ctx, list(first.values()))
+    writes = []
     for conversation_id, message in first.items():
-        contact = await _contact(ctx, message, rows.get(message.answers_row or ""))
-        await _begin(ctx, conversation_id, store.new_conversation(message, contact))
+        contact = await _contact(ctx, message, rows.get(message.id), owners)
+        fields = store.new_conversation(message, contact)
+        writes.append(UpdateOne({"_id": conversation_id}, {"$setOnInsert": fields}, upsert=True))
+    await _upsert(ctx, "conversations", writes)
 
 
-async def _begin(ctx: Context, conversation_id: str, fields: Document) -> None:
+async def _upsert(ctx: Context, collection: str, writes: list[UpdateOne]) -> None:
     try:
-        await ctx.db["conversations"].update_one({"_id": conversation_id}, {"$setOnInsert": fields}, upsert=True)
-    except DuplicateKey:
-        return  # another replica began it at this moment
+        if writes:
+            await ctx.db[collection].bulk_write(writes)
+    except BulkFailed as error:
+        if error.others:
+            raise  # a duplicate is what another replica made at this moment
 
 
-async def _contact(ctx: Context, message: Received, row: Document | None) -> str | None:
+async def _owners(ctx: Context, messages: list[Received]) -> dict[str, str]:
+    """Return contact key → contact, for all that is known already, in one query."""
+    keys = [key for m in messages for key in addresses.keys(m.channel, m.conversation)]
+    found = await contact_store.by_keys(ctx, keys) if keys else []
+    return {key: str(contact["_id"]) for contact in found for key in contact["addresses"]}
+
+
+async def _contact(ctx: Context, message: Received, row: Document | None, owners: dict[str, str]) -> str | None:
     """Return who wrote: the contact the campaign wrote to, if it was this address, else whoever owns the address."""
     if row and row.get("contact") and str(row["to"]["address"]).casefold() == message.conversation.casefold():
         return str(row["contact"])
+    for key in addresses.keys(message.channel, message.conversation):
+        if key in owners:
+            return owners[key]
     name = None if message.own else message.sender.name
     try:
         return await contacts.resolve(ctx, message.channel, message.conversation, name)
@@ -112,13 +111,9 @@ async def _campaign_messages(ctx: Context, messages: list[Received], rows: dict[
     writes = [
         UpdateOne({"_id": f"row-{row['_id']}"}, {"$setOnInsert": _campaign_message(message, row)}, upsert=True)
         for message in messages
-        if (row := rows.get(message.answers_row or "")) and row["kind"] == "campaign"
+        if (row := rows.get(message.id)) and row["kind"] == "campaign"
     ]
-    try:
-        await ctx.db["messages"].bulk_write(writes) if writes else None
-    except BulkFailed as error:
-        if error.others:
-            raise
+    await _upsert(ctx, "messages", writes)
 
 
 def _campaign_message(message: Received, row: Document) -> Document:
@@ -135,7 +130,8 @@ async def _consequences(ctx: Context, message: Received, rows: dict[str, Documen
     """Do what a message means beyond the inbox; each is safe to repeat."""
     from campaigns.outbox.usecases import on_reply  # noqa: PLC0415  # the outbox tells the inbox, and this one tells it
 
-    if _is_answer(message) and message.answers_row in rows:
-        await on_reply(ctx, message.answers_row, message.at)
+    row = rows.get(message.id)
+    if row is not None and is_answer(message, row):
+        await on_reply(ctx, str(row["_id"]), message.at)
     if domain.stops(message, ctx.settings.stop_words.split(",")):
         await suppression.suppress(ctx, message.channel, message.conversation, "unsubscribed", "keyword")

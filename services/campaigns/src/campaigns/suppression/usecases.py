@@ -39,6 +39,12 @@ async def suppressed(ctx: Context, channel: str, wanted: Iterable[str]) -> set[s
     return {by_key[str(one["_id"])] for one in await store.find(ctx, by_key)}
 
 
+async def reason(ctx: Context, channel: str, address: str) -> str | None:
+    """Return why an address is suppressed, for people to see; None where it is not."""
+    found = await store.find(ctx, [f"{channel}.{digest}" for digest in hasher(ctx).digests(channel, address)])
+    return str(found[0]["reason"]) if found else None
+
+
 async def forbids_reply(ctx: Context, channel: str, address: str) -> str | None:
     """Return why not even a person may answer (blocked, bounced), else None. Asks the bus: it is what lanes obey."""
     for digest in hasher(ctx).digests(channel, address):

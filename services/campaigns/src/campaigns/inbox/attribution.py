@@ -1,0 +1,55 @@
+"""Which of our messages an inbound one answers: named by the platform's ids, or on chat channels the last one sent."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from contracts.channels import Channel
+from contracts.inbox import Received
+
+from campaigns.context import Context
+
+Document = dict[str, Any]
+_FIELDS = {"campaign": 1, "kind": 1, "contact": 1, "sent_at": 1, "queued_at": 1, "to": 1}
+_SENT = ("sent", "delivered", "read")
+CHAT_DAYS = 14
+"""How long after a campaign's message a chat message counts as an answer to it."""
+
+
+async def answered(ctx: Context, messages: Sequence[Received]) -> dict[str, Document]:
+    """Return message id → the row it answers."""
+    wanted = sorted({m.answers_row for m in messages if m.answers_row})
+    found = await ctx.db["rows"].find_list({"_id": {"$in": wanted}}, _FIELDS, limit=len(wanted)) if wanted else []
+    by_id = {str(row["_id"]): row for row in found}
+    result = {m.id: by_id[m.answers_row] for m in messages if m.answers_row in by_id}
+    for message in messages:
+        if message.channel != Channel.EMAIL and not message.own and message.id not in result:
+            row = await _last_sent(ctx, message)
+            if row is not None:
+                result[message.id] = row
+    return result
+
+
+async def _last_sent(ctx: Context, message: Received) -> Document | None:
+    """Return the last campaign message to this peer: chat platforms seldom say what a message answers."""
+    since = message.at - timedelta(days=CHAT_DAYS)
+    where = {
+        "find": message.conversation.casefold(),
+        "account": message.account_id,
+        "kind": "campaign",
+        "state": {"$in": list(_SENT)},
+        "sent_at": {"$gte": since, "$lte": message.at},
+    }
+    return await ctx.db["rows"].find_one(where, _FIELDS, sort=[("sent_at", -1)])
+
+
+def is_answer(message: Received, row: Document | None) -> bool:
+    """Return whether a person answered *row*: neither the owner nor a machine does."""
+    return row is not None and not message.auto_reply and not message.own
+
+
+def campaign_of(message: Received, row: Document | None) -> str | None:
+    """Return the campaign a person answered; an answer to our own answer has none."""
+    if row is None or not is_answer(message, row):
+        return None
+    return str(row["campaign"]) if row["kind"] == "campaign" else None
