@@ -33,10 +33,10 @@ class Contract:
     @property
     def pattern(self) -> str:
         """Return the address as a NATS pattern; a bucket's key is `$KV.<bucket>.<key>`."""
-        tokens = self.address.split(".")
-        if tokens[-1] == "{key>}":
-            return ".".join([*("*" if "{" in t else t for t in tokens[:-1]), ">"])
-        return ".".join("*" if t.startswith("{") else t for t in tokens)
+        tokens = ["*" if "{" in token else token for token in self.address.split(".")]
+        if self.address.endswith("{key>}"):
+            tokens[-1] = ">"
+        return ".".join(tokens)
 
 
 def _inbox(what: str, model: type[Value], receivers: tuple[str, ...] = _OUTCOME_READERS) -> Contract:
