@@ -12,6 +12,7 @@ from contracts import subjects
 from contracts.subjects import Queue
 from nats.aio.msg import Msg
 from nats.js import errors as js_errors
+from servicekit import tasks
 from servicekit.bus import Bus
 from servicekit.errors import Conflict, Unavailable
 from servicekit.ledger import Ledger
@@ -85,18 +86,14 @@ class Lane:
         """Stop pulling at once, give back what was not claimed, wait at most *grace_seconds* for what is out."""
         self._gate.stopping = True
         self.kick()
-        for task in self._tasks[:1]:
-            task.cancel()
-        await asyncio.gather(*self._tasks[:1], return_exceptions=True)
+        await tasks.end(self._tasks[:1])
         await self._shut()
         await self._senders.stop(grace_seconds)
         await self._settled(max(grace_seconds, _SETTLE_SECONDS))
         with contextlib.suppress(*_TROUBLE):
             await self._cap.close()
         await self._settler.stop()
-        for task in (*self._tasks, *self._small):
-            task.cancel()
-        await asyncio.gather(*self._tasks, *self._small, return_exceptions=True)
+        await tasks.end([*self._tasks, *self._small])
         self._tasks = []
         await self._custody.leave()
 

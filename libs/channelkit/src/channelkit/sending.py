@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import Awaitable, Callable
 
 import orjson
+from servicekit import tasks
 from servicekit.errors import Permanent, Unavailable
 from servicekit.logs import get_logger
 
@@ -67,12 +68,10 @@ class Senders:
         """Let what is out get its answer, at most for *grace_seconds*; then end."""
         self._wanted = 0
         self._line.wake_all()
-        tasks = list(self._tasks.values())
-        if tasks:
-            await asyncio.wait(tasks, timeout=max(grace_seconds, 0.01))
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        running = list(self._tasks.values())
+        if running:
+            await asyncio.wait(running, timeout=max(grace_seconds, 0.01))
+        await tasks.end(running, again_seconds=1.0)
         self._tasks.clear()
 
     async def _run(self, index: int) -> None:

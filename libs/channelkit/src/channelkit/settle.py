@@ -15,6 +15,7 @@ from contracts.headers import cloud_event
 from contracts.inbox import Outcome
 from contracts.state import LedgerEntry
 from nats.js import errors as js_errors
+from servicekit import tasks
 from servicekit.delivery.settle import dead_letter
 from servicekit.errors import Conflict, Permanent, Unavailable
 from servicekit.ledger import Ledger
@@ -60,9 +61,7 @@ class Settler:
 
     async def stop(self) -> None:
         """Stop at once; what is unfinished stays known to this process."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await tasks.end(self._tasks)
 
     async def sent(self, attempt: Attempt, platform_ids: Sequence[str]) -> None:
         """The platform took it. Returns once both writes have left; the rest follows by itself."""
