@@ -10,6 +10,7 @@ from servicekit.sse import EventHub
 from structlog.stdlib import BoundLogger
 
 from campaigns.accounts import Accounts
+from campaigns.incarnations import Incarnations
 from campaigns.settings import Settings
 
 
@@ -17,7 +18,7 @@ from campaigns.settings import Settings
 class Context:
     """Settings and clients. `db` is the store, `hub` tells live pages what changed, `wake` has dispatchers look now.
 
-    `incarnations` holds the life of the bus per channel, once verified: nothing is dispatched to a channel without.
+    `incarnations` knows the life of the bus per channel, once verified: nothing is dispatched to a channel without.
     """
 
     settings: Settings
@@ -27,7 +28,7 @@ class Context:
     log: BoundLogger
     accounts: Accounts = field(default_factory=Accounts)
     wake: asyncio.Event = field(default_factory=asyncio.Event)
-    incarnations: dict[str, str] = field(default_factory=dict)
+    incarnations: Incarnations = field(default_factory=Incarnations)
 
 
 def context(request: Request) -> Context:

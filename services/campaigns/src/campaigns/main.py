@@ -17,6 +17,7 @@ from campaigns.contacts import api as contacts
 from campaigns.context import Context
 from campaigns.dispatch import gone
 from campaigns.inbox import api as inbox
+from campaigns.incarnations import Incarnations
 from campaigns.loops import loops, prepare
 from campaigns.media import api as media
 from campaigns.outbox import api as outbox
@@ -34,7 +35,10 @@ def build_context(settings: Settings) -> Context:
     """Return the clients of the service; nothing is opened yet."""
     bus = Bus(settings)
     accounts = Accounts(bus, [Channel(name.strip()) for name in settings.channels.split(",") if name.strip()])
-    return Context(settings, connect(settings), bus, EventHub(bus, settings.service), get_logger("campaigns"), accounts)
+    return Context(
+        settings, connect(settings), bus, EventHub(bus, settings.service), get_logger("campaigns"), accounts,
+        incarnations=Incarnations(bus),
+    )  # fmt: skip
 
 
 def build(settings: Settings | None = None) -> FastAPI:

@@ -233,7 +233,7 @@ async def running(nats: NatsServer, mongo_url: str, database: str, **changes: An
         http = httpx.AsyncClient(transport=transport, base_url="http://t", headers={"Authorization": f"Bearer {token}"})
         made = Service(ctx, http, nats, outside)
         await ctx.bus.wait_ready(20)
-        await until(lambda: ctx.incarnations, 20)
+        await until(lambda: ctx.incarnations.get(EMAIL), 20)
         try:
             yield made
         finally:

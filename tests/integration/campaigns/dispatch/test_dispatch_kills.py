@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from itertools import count
 
 import pytest
+from campaigns.campaign import expansion, recipients
 from campaigns.dispatch import batch as batches
 from campaigns.dispatch import publishing, steps
 from campaigns.dispatch.batch import Batch
@@ -37,7 +38,7 @@ async def leased(service: Service, campaign: str) -> Lease:
 async def begin(service: Service, lease: Lease) -> Batch:
     """Choose the first stretch, as a pass does."""
     found = await choose(service.ctx, lease, "acc_1", 2_000, utcnow())
-    incarnation = service.ctx.incarnations["email"]
+    incarnation = service.ctx.incarnations.get("email")
     return steps.plan(service.ctx, lease, "acc_1", found.chosen, incarnation)
 
 
@@ -119,8 +120,6 @@ async def _all_sent(service: Service, campaign: str) -> bool:
 
 
 async def test_an_expansion_that_died_goes_on_without_doubles(service: Service, monkeypatch: pytest.MonkeyPatch):
-    from campaigns.campaign import expansion, recipients
-
     monkeypatch.setattr(recipients, "LINES_AT_ONCE", 7)
     insert, calls = expansion._insert, count()
 

@@ -2,6 +2,7 @@
 
 from contracts.state import LedgerEntry, Pace
 from servicekit.clock import utcnow
+from servicekit.ledger import Ledger
 
 from tests.integration.campaigns.dispatch.kit import Service, failed, sent, until
 
@@ -46,8 +47,6 @@ async def test_a_message_being_sent_while_pausing_ends_as_the_platform_says(serv
 
 
 async def _wished(service: Service, lane) -> bool:
-    from servicekit.ledger import Ledger
-
     found = [await Ledger(service.bus, "email").read(command.ledger_key) for command in lane.seen]
     return all(one is not None and one.entry.cancel == "paused" for one in found)
 

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from contracts.channels import Channel
 from contracts.ids import digest
 from contracts.inbox import Outcome
+from servicekit.errors import Unavailable
 from servicekit.ledger import CancelResult, Ledger
 
 from campaigns.context import Context
+from campaigns.dispatch.batch import BATCHES
 from campaigns.outbox import settle
 from campaigns.outbox.rows import Row
 
@@ -26,6 +28,7 @@ async def cancel_queued(ctx: Context, rows: Sequence[Row], reason: str, detail: 
     The rows won become pending (`paused`, `expired`) or cancelled; those asked end by their holder's event. Safe to do
     again: the same token recognises an earlier call that died before it moved its row.
     """
+    await _require_life(ctx, rows)
     heard: list[Outcome] = []
     results = {"won": 0, "asked": 0, "ended": 0}
     for start in range(0, len(rows), _AT_ONCE):
@@ -36,6 +39,17 @@ async def cancel_queued(ctx: Context, rows: Sequence[Row], reason: str, detail: 
                 heard.append(settle.from_ledger(row, result.entry))
     await settle.apply(ctx, heard)
     return results
+
+
+async def _require_life(ctx: Context, rows: Sequence[Row]) -> None:
+    """Raise Unavailable for rows of a bus that was lost: its ledger knew whether they went out, the new one does not."""
+    ids = sorted({row["batch"] for row in rows})
+    found = await ctx.db[BATCHES].find_list(
+        {"_id": {"$in": ids}}, {"incarnation": 1, "channel": 1}, limit=len(ids) or 1
+    )
+    for batch in found:
+        if batch.get("incarnation") != ctx.incarnations.get(batch["channel"]):
+            raise Unavailable("the bus is being verified: try again in a moment")
 
 
 async def _one(ctx: Context, row: Row, reason: str, detail: str) -> CancelResult:

@@ -1,10 +1,14 @@
 """A bus made anew has forgotten its commands and its ledger: what lay queued in the old one is decided here (3.12)."""
 
+import asyncio
+
+import nats.js.errors
 from contracts import subjects
-from contracts.channels import Channel
+from contracts.channels import MESSAGING, Channel
 from contracts.inbox import Unknown
 from servicekit.bus_errors import translated
 from servicekit.clock import utcnow
+from servicekit.errors import Unavailable
 from servicekit.mongo import Document, UpdateOne
 
 from campaigns.campaign.store import collection, move, wake
@@ -12,8 +16,29 @@ from campaigns.context import Context
 from campaigns.dispatch.batch import BATCHES
 from campaigns.outbox import counts, settle
 from campaigns.outbox.rows import EPOCH, ROWS, SLICE_ROWS, Row
+from campaigns.suppression import usecases as suppressions
 
 _ROWS_AT_ONCE = 1_000
+
+
+async def run(ctx: Context) -> None:
+    """Verify every channel at the start and after each reconnect, for ever; a background task."""
+    while True:
+        for channel in MESSAGING:
+            if str(channel) in ctx.settings.channels and ctx.incarnations.get(channel) is None:
+                await _try(ctx, channel)
+        await asyncio.sleep(0.25)
+
+
+async def _try(ctx: Context, channel: Channel) -> None:
+    connection = ctx.incarnations.connection()
+    if connection < 0:
+        return
+    try:
+        ctx.incarnations.note(channel, await verify(ctx, channel), connection)
+    except (Unavailable, nats.js.errors.Error) as error:
+        ctx.log.warning("the bus cannot be verified yet", channel=channel, error=str(error)[:200])
+        await asyncio.sleep(1)
 
 
 async def read(ctx: Context, channel: Channel) -> str:
@@ -31,8 +56,9 @@ async def verify(ctx: Context, channel: Channel) -> str:
     stored = await ctx.db["counters"].find_one({"_id": f"incarnation.{channel}"})
     if stored is not None and stored["incarnation"] != current:
         ctx.log.error("the bus was made anew: queued messages of the old one are settled", channel=channel)
-        await _pause_all(ctx, channel)
         await _settle_lost(ctx, channel, current)
+        await _pause_all(ctx, channel)
+        await suppressions.project_all(ctx)
     await ctx.db["counters"].update_one(
         {"_id": f"incarnation.{channel}"}, {"$set": {"incarnation": current}}, upsert=True
     )

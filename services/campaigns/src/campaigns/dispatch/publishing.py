@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from nats.js import api
 from servicekit.bus_errors import translated
 from servicekit.clock import utcnow
-from servicekit.errors import Invalid, KurirError, NotFound, Permanent
+from servicekit.errors import Invalid, KurirError, NotFound, Permanent, Unavailable
 
 from campaigns.campaign.store import Campaign
 from campaigns.context import Context
@@ -27,6 +27,7 @@ async def publish(ctx: Context, campaign: Campaign, batch: Batch, rows: AsyncIte
     ctx.bus.require()
     waiting: list[asyncio.Future[api.PubAck]] = []
     async for row in rows:
+        require_life(ctx, batch)
         try:
             subject, payload, headers = await command(ctx, campaign, batch, row)
         except (Permanent, NotFound, Invalid) as error:
@@ -40,6 +41,13 @@ async def publish(ctx: Context, campaign: Campaign, batch: Batch, rows: AsyncIte
             with translated(f"commands of {batch.id}"):
                 raise answer
     return len(waiting)
+
+
+def require_life(ctx: Context, batch: Batch) -> None:
+    """Raise Unavailable unless the bus is the one the batch was opened on: another has lost the ledger of its rows."""
+    ctx.bus.require()
+    if ctx.incarnations.get(batch.channel) != batch.incarnation:
+        raise Unavailable(f"the bus of {batch.id} is not verified")
 
 
 async def _refuse(ctx: Context, batch: Batch, row: Row, error: KurirError) -> None:

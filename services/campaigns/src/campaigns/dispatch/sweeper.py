@@ -78,6 +78,8 @@ async def _acknowledged(ctx: Context) -> int:
 
 
 async def _sweep_batch(ctx: Context, batch: Document) -> bool:
+    if batch.get("incarnation") != ctx.incarnations.get(batch["channel"]):
+        return False  # its ledger is gone, or not verified: incarnation.py decides
     while True:
         rows = await ctx.db[ROWS].find_list({"batch": batch["_id"], "state": "queued"}, limit=_ROWS_AT_ONCE)
         if not rows:

@@ -63,7 +63,7 @@ def _row(outcome: Outcome) -> Row:
 
 def _batch(outcome: Outcome) -> UpdateOne:
     fields = {
-        "campaign": CAMPAIGN, "account": outcome.account_id, "channel": str(outcome.channel), "k": outcome.k,
+        "campaign": CAMPAIGN, "account": outcome.account_id, "incarnation": "", "channel": str(outcome.channel), "k": outcome.k,
         "done": True, "not_after": outcome.at, "purge_at": outcome.at + KEEP_LEDGER,
     }  # fmt: skip
     return UpdateOne({"_id": outcome.batch}, {"$setOnInsert": fields}, upsert=True)
