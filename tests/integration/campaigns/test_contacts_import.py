@@ -1,6 +1,7 @@
 """Imports over HTTP, with the files people really have."""
 
 import asyncio
+import contextlib
 import csv
 import io
 import resource
@@ -8,6 +9,7 @@ from datetime import UTC, datetime
 
 import pytest
 from campaigns.contacts.importing import applying, runner
+from servicekit.errors import Unavailable
 
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
@@ -204,6 +206,29 @@ async def test_nothing_is_promised_while_the_bus_is_away(people):
         await asyncio.sleep(0.1)
     assert await runner.run_one(people.ctx, "test")
     assert await people.ctx.db["contacts"].count({}) == 10
+
+
+async def test_an_import_waits_for_the_bus_however_long_it_is_away(people):
+    begun = (await people.http.post("/v1/contacts/imports", content=file_of(10))).json()
+    people.nats.kill()
+    for _ in range(runner.MAX_TRIES + 2):
+        with pytest.raises(Unavailable):
+            await runner.run_one(people.ctx, "test")
+    people.nats.start()
+    for _ in range(100):
+        with contextlib.suppress(Unavailable):
+            await runner.run_one(people.ctx, "test")
+            break
+        await asyncio.sleep(0.1)
+    assert (await people.http.get(f"/v1/contacts/imports/{begun['id']}")).json()["status"] == "done"
+
+
+async def test_an_import_that_ends_its_worker_again_and_again_is_given_up(people):
+    begun = (await people.http.post("/v1/contacts/imports", content=file_of(10))).json()
+    await people.ctx.db["imports"].update_one({"_id": begun["id"]}, {"$set": {"tries": runner.MAX_TRIES}})
+    assert await runner.run_one(people.ctx, "test")
+    made = (await people.http.get(f"/v1/contacts/imports/{begun['id']}")).json()
+    assert (made["status"], "gave up" in made["error"]) == ("failed", True)
 
 
 async def test_a_large_file_is_read_in_flat_memory(people):

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any, BinaryIO
 
-from servicekit.errors import Invalid, NotFound
+from servicekit.errors import Invalid, NotFound, Retry, Unavailable
 
 from campaigns.contacts import groups
 from campaigns.contacts.importing import applying, mapping, store, upload
@@ -27,7 +27,7 @@ async def run(ctx: Context) -> None:
 
 
 async def run_one(ctx: Context, owner: str) -> bool:
-    """Work on one import until it ends or its lease is lost; False where there was none."""
+    """Work on one import until it ends or its lease is lost; False where there was none. Raises Unavailable, Retry."""
     work = await store.take(ctx, owner)
     if work is None:
         return False
@@ -39,6 +39,9 @@ async def run_one(ctx: Context, owner: str) -> bool:
             if await _all(ctx, work, file):
                 await groups.touch(ctx, lists=work["options"]["lists"], tags=work["tags_used"])
                 await store.end(ctx, work["_id"], "done")
+    except (Unavailable, Retry):
+        await store.give_back(ctx, work)
+        raise
     except (Invalid, NotFound) as error:
         await store.end(ctx, work["_id"], "failed", error.detail)
     return True

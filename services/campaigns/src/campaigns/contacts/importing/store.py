@@ -71,6 +71,14 @@ async def commit(ctx: Context, work: Document, fields: Mapping[str, Any], *, lin
     return bool(done.matched_count)
 
 
+async def give_back(ctx: Context, work: Document) -> None:
+    """Let anybody take the import again at once; that bus or store were away is not its failure."""
+    await ctx.db["imports"].update_one(
+        {"_id": work["_id"], "status": "running", "lease.owner": work["lease"]["owner"]},
+        {"$set": {"lease": None, "tries": 0}},
+    )
+
+
 async def end(ctx: Context, import_id: str, status: str, error: str = "") -> None:
     """Write the end of an import that runs."""
     fields: Document = {"status": status, "error": error[:1000], "lease": None, "finished_at": utcnow()}
