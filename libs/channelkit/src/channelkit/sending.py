@@ -232,7 +232,11 @@ class Senders:
 
     def _cut_off(self, attempt: Attempt) -> None:
         """The lane ends while the message is out: nobody will hear the answer."""
-        if attempt.claimed and attempt.end is None and not self._ctx.capabilities.idempotent_send:
+        if not attempt.claimed or attempt.end is not None:
+            return
+        if self._ctx.capabilities.idempotent_send:
+            attempt.doubtful = True  # whoever comes next sends it again
+        else:
             now = self._ctx.clock.utcnow()
             attempt.end = ends.end(
                 "unknown", now, "no_answer", "stopped while sending",
