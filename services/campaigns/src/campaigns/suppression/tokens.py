@@ -3,6 +3,7 @@
 No address is in the link, nothing of it is in the store, and its keys are never retired: it works for ever.
 """
 
+import functools
 from dataclasses import dataclass
 
 from contracts.ids import row_id
@@ -47,4 +48,10 @@ def read(ctx: Context, token: str) -> Claim:
 
 
 def _signer(ctx: Context) -> Signer:
-    return Signer(ctx.settings.address_hmac_keys)
+    return _signer_of(ctx.settings.address_hmac_keys.get_secret_value())
+
+
+@functools.lru_cache(maxsize=8)
+def _signer_of(keys: str) -> Signer:
+    """Deriving keys costs as much as rendering a message: once per process, not once per row."""
+    return Signer(keys)
