@@ -21,6 +21,10 @@ from channelkit.reporting import Reporter
 
 _log = get_logger("channelkit.account")
 _OPEN_SECONDS = 60.0
+_HELD = frozenset(SessionStatus) - {
+    SessionStatus.OFF, SessionStatus.FAILED, SessionStatus.LOGGED_OUT, SessionStatus.DELETED,
+}  # fmt: skip
+"""States that last only while somebody holds the session."""
 
 
 class AccountRunner:
@@ -60,6 +64,9 @@ class AccountRunner:
             self._opening.cancel()
         if self._task:
             await self._task
+        if self.reporter.state.status in _HELD:  # until the next holder reports, nobody is logged in
+            self.reporter.change(SessionStatus.CONNECTING, "moving to another replica")
+            await self.reporter.flush(force=True)
         self.ended = True
 
     def refresh(self) -> None:

@@ -34,12 +34,14 @@ class Supervisor:
 
     async def stop(self, grace_seconds: float) -> None:
         """Cancel all and wait at most *grace_seconds* for them to end."""
-        for task in self._tasks:
-            task.cancel()
-        if self._tasks:
-            _, left = await asyncio.wait(self._tasks, timeout=grace_seconds)
-            if left:
-                _log.error("background tasks did not end in time", tasks=[task.get_name() for task in left])
+        left, loop = set(self._tasks), asyncio.get_running_loop()
+        until = loop.time() + grace_seconds
+        while left and loop.time() < until:
+            for task in left:  # again and again: Python 3.11's wait_for can swallow a cancellation
+                task.cancel()
+            _, left = await asyncio.wait(left, timeout=min(2.0, max(until - loop.time(), 0.01)))
+        if left:
+            _log.error("background tasks did not end in time", tasks=[task.get_name() for task in left])
         self._tasks.clear()
 
     async def _keep(self, work: Work) -> None:
