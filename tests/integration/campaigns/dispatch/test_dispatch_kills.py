@@ -121,14 +121,20 @@ async def _all_sent(service: Service, campaign: str) -> bool:
 
 async def test_an_expansion_that_died_goes_on_without_doubles(service: Service, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(recipients, "LINES_AT_ONCE", 7)
-    insert, calls = expansion._insert, count()
+    missing, reserve, calls = expansion._missing, expansion.reserve_seq, count()
 
-    async def dies_after(ctx, lease, rows):
-        await insert(ctx, lease, rows)
+    def dies_after(*given):
         if next(calls) in (0, 2):  # the rows are stored, the cursor behind them is not
             raise RuntimeError("killed")
+        return missing(*given)
 
-    monkeypatch.setattr(expansion, "_insert", dies_after)
+    async def dies_before(*given):
+        if next(calls) in (4, 7):  # the numbers are reserved, the rows are not stored
+            raise RuntimeError("killed")
+        return await reserve(*given)
+
+    monkeypatch.setattr(expansion, "_missing", dies_after)
+    monkeypatch.setattr(expansion, "reserve_seq", dies_before)
     await service.account()
     service.lane()
     campaign = await service.campaign(30)
@@ -140,3 +146,23 @@ async def test_an_expansion_that_died_goes_on_without_doubles(service: Service, 
     rows = await service.rows(campaign)
     assert len({row["number"] for row in rows}) == 30
     assert done["expansion"]["entries"] == 30
+
+
+async def test_rows_stored_and_never_noted_are_found(service: Service):
+    """A process that dies between a change and its note leaves counts that are wrong, and hints that are too high."""
+    await service.account()
+    lane = service.lane()
+    campaign = await service.campaign(6)
+    await service.process(campaign)
+    await service.status(campaign, "done")
+    rows = await service.rows(campaign)
+    again = {"state": "pending", "wanted": 1}
+    await service.ctx.db["rows"].update_many({"_id": {"$in": [rows[0]["_id"], rows[1]["_id"]]}}, {"$set": again})
+    phantom = {"counts": {"sent": 4, "pending": 2, "queued": 3}, "dirty": False}
+    await service.ctx.db["slices"].update_many({"campaign": campaign}, {"$set": phantom})
+    back = {"status": "processing", "low": {"acc_1": 7}, "due_at": utcnow()}
+    await service.ctx.db["campaigns"].update_one({"_id": campaign}, {"$set": back, "$inc": {"touched": 1}})
+
+    assert (await service.status(campaign, "done"))["counts"] == {"sent": 6}
+    assert set(lane.delivered.values()) == {1}
+    assert len(lane.delivered) == 8

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from contracts.base import Id, Time
 from contracts.channels import Channel
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
 Status = Literal["draft", "scheduled", "processing", "paused", "done", "cancelled"]
 RUNNING = ("scheduled", "processing", "paused")
@@ -84,10 +84,10 @@ class CampaignIn(BaseModel):
     tags: list[_Line] = Field(default_factory=list, max_length=50)
     notes: str = Field(default="", max_length=10_000)
 
-    @property
-    def sources(self) -> bool:
-        """Return whether contacts were chosen."""
-        return bool(self.lists or self.audience_tags)
+    @field_validator("accounts", "lists", "audience_tags", "tags")
+    @classmethod
+    def _once(cls, names: list[str]) -> list[str]:
+        return list(dict.fromkeys(names))
 
 
 class CampaignEdit(BaseModel):

@@ -7,6 +7,7 @@ campaign before the rows that take them are stored: a crash in between leaves a 
 import time
 from collections import Counter
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from contracts.ids import digest, row_id
@@ -20,7 +21,7 @@ from campaigns.campaign.recipients import Part, Recipient
 from campaigns.context import Context
 from campaigns.dispatch.lease import Lease
 from campaigns.outbox import counts
-from campaigns.outbox.rows import ROWS, Row, new_row, placed, reserve_seq
+from campaigns.outbox.rows import ROWS, Row, new_row, of_contact, placed, reserve_seq
 from campaigns.suppression.usecases import suppressed
 
 BUSY_SECONDS = 5.0
@@ -96,22 +97,22 @@ def _missing(words: Compiled, campaign: str, members: Sequence[Recipient]) -> li
 async def _new_rows(ctx: Context, lease: Lease, members: Sequence[Recipient]) -> list[Row]:
     """Return the rows of those who have none yet, without their places."""
     by_id = {row_id(lease.id, member.address): member for member in members}
-    there = ctx.db[ROWS].find({"_id": {"$in": list(by_id)}}, {"_id": 1})
-    for one in [str(row["_id"]) async for row in there]:
-        del by_id[one]
+    there = [row async for row in ctx.db[ROWS].find({"_id": {"$in": list(by_id)}}, {"slice": 1})]
+    await counts.touch(ctx, {str(row["slice"]) for row in there})  # who stored them may have died before that
+    for row in there:
+        del by_id[str(row["_id"])]
     talking = await _talking(ctx, lease, [m.address for m in by_id.values()])
     now = utcnow()
-    return [
-        {
-            **new_row(
-                name, campaign=lease.id, account=account_for(lease.campaign["accounts"], m.address, talking),
-                channel=lease.campaign["channel"], kind="campaign", to={"address": m.address, "name": m.name or None},
-                key=m.address.strip().casefold(), now=now,
-            ),
-            "contact": m.contact, "vars": m.vars,
-        }
-        for name, m in by_id.items()
-    ]  # fmt: skip
+    return [of_contact(_row(lease, name, m, talking, now), m.contact, m.vars) for name, m in by_id.items()]
+
+
+def _row(lease: Lease, name: str, member: Recipient, talking: dict[str, str], now: datetime) -> Row:
+    campaign = lease.campaign
+    return new_row(
+        name, campaign=lease.id, account=account_for(campaign["accounts"], member.address, talking),
+        channel=campaign["channel"], kind="campaign", to={"address": member.address, "name": member.name or None},
+        key=member.address.strip().casefold(), now=now,
+    )  # fmt: skip
 
 
 def account_for(accounts: Sequence[str], address: str, talking: dict[str, str]) -> str:

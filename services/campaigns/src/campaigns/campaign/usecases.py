@@ -9,13 +9,13 @@ from contracts.commands import Recipient
 from contracts.ids import row_id
 from pydantic import ValidationError
 from servicekit.clock import utcnow
-from servicekit.errors import Conflict, Invalid
+from servicekit.errors import Conflict, Invalid, Permanent
 from servicekit.mongo import Document
 from servicekit.pagination import Page
 
 from campaigns import paging
-from campaigns.campaign import files, store, validation
-from campaigns.campaign.content import compile_content
+from campaigns.campaign import files, recipients, store, validation
+from campaigns.campaign.content import Compiled, compile_content
 from campaigns.campaign.domain import CampaignIn, given, may_edit
 from campaigns.campaign.recipients import parts
 from campaigns.campaign.store import Campaign
@@ -118,7 +118,9 @@ async def resume(ctx: Context, campaign_id: str, *, allow_missing: bool | None =
         raise Invalid({"allow_missing": "recipients lack variables: say true to send to them without"})
     if campaign["expansion"] is None:
         await validation.ready(ctx, campaign, allow_missing=allow_missing or bool(campaign.get("allow_missing")))
-    return await _moved(ctx, campaign_id, ("paused",), "processing", **changes)
+    start = (campaign.get("schedule") or {}).get("start")
+    later = start if start is not None and start > utcnow() else None
+    return await _moved(ctx, campaign_id, ("paused",), "scheduled" if later else "processing", due=later, **changes)
 
 
 async def cancel(ctx: Context, campaign_id: str) -> Campaign:
@@ -154,8 +156,8 @@ async def _retry_slice(ctx: Context, campaign_id: str, account: str, number: int
     name = slice_of(campaign_id, account, number)
     where = {"slice": name, "state": "failed", "reason": {"$ne": "account_deleted"}}
     done = await ctx.db[ROWS].update_many(where, {"$set": again(), "$inc": {"wanted": 1}})
+    await counts.touch(ctx, [name])  # also when nothing changed: an earlier call may have died before it
     if done.modified_count:
-        await counts.touch(ctx, [name])
         await store.wake(ctx, campaign_id, account=account, slice_no=number // SLICE_ROWS)
 
 
@@ -165,14 +167,20 @@ async def preview(ctx: Context, campaign_id: str, limit: int) -> dict[str, Any]:
     words = compile_content(campaign)
     items: list[Document] = []
     async for part in parts(ctx, campaign):
-        for member in islice(part.members, limit - len(items)):
-            with noting() as missing:
-                content = words.render(member.vars, row_id(campaign_id, member.address))
-            to = {"address": member.address, "name": member.name or None}
-            items.append({"to": to, **content.model_dump(mode="json"), "missing": list(missing)})
+        items.extend(_previewed(words, campaign_id, member) for member in islice(part.members, limit - len(items)))
         if len(items) >= limit:
             break
     return {"items": items, "variables": list(words.variables)}
+
+
+def _previewed(words: Compiled, campaign_id: str, member: recipients.Recipient) -> Document:
+    to = {"address": member.address, "name": member.name or None}
+    try:
+        with noting() as missing:
+            content = words.render(member.vars, row_id(campaign_id, member.address))
+    except Permanent as error:
+        return {"to": to, "error": error.detail, "missing": []}
+    return {"to": to, **content.model_dump(mode="json"), "missing": list(missing), "error": None}
 
 
 async def test_send(ctx: Context, campaign_id: str, to: Recipient, account: str | None, key: str) -> str:

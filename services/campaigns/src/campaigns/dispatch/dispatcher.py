@@ -5,6 +5,7 @@ import contextlib
 import functools
 from datetime import datetime, timedelta
 
+from contracts.channels import Channel
 from servicekit.clock import utcnow
 from servicekit.errors import Unavailable
 
@@ -12,12 +13,14 @@ from campaigns.campaign import expansion
 from campaigns.campaign.domain import Schedule, is_open
 from campaigns.campaign.store import collection, move
 from campaigns.context import Context
-from campaigns.dispatch import finishing, gone, recall, steps
+from campaigns.dispatch import finishing, gone, lost, recall, steps
 from campaigns.dispatch.lease import Lease, LeaseLost, take
 from campaigns.dispatch.queues import Queues
+from campaigns.outbox import counts
 
 POLL_SECONDS = 0.25
-CAMPAIGNS_AT_ONCE = 8
+CAMPAIGNS_AT_ONCE, DIRECT_AT_ONCE = 8, 16
+"""A person's reply never waits for a large campaign's pass."""
 SOON, LATER = 0.5, 2.0
 
 
@@ -29,7 +32,7 @@ class Dispatcher:
         self.ctx = ctx
         self.queues = Queues(ctx)
         self._running: dict[str, asyncio.Task[None]] = {}
-        self._permits = asyncio.Semaphore(CAMPAIGNS_AT_ONCE)
+        self._permits = {"campaign": asyncio.Semaphore(CAMPAIGNS_AT_ONCE), "direct": asyncio.Semaphore(DIRECT_AT_ONCE)}
 
     async def run(self) -> None:
         """Dispatch for ever; a background task."""
@@ -46,18 +49,19 @@ class Dispatcher:
             await asyncio.gather(*self._running.values(), return_exceptions=True)
 
     async def _start_due(self) -> None:
-        due = await collection(self.ctx).find_list({"due_at": {"$lte": utcnow()}}, {"_id": 1}, limit=500)
-        for campaign_id in (str(one["_id"]) for one in due):
+        where = {"due_at": {"$lte": utcnow()}}
+        due = await collection(self.ctx).find_list(where, {"kind": 1}, sort=[("due_at", 1)], limit=500)
+        for campaign_id, kind in ((str(one["_id"]), str(one["kind"])) for one in due):
             if campaign_id not in self._running:
-                task = asyncio.create_task(self._guarded(campaign_id), name=f"dispatch {campaign_id}")
+                task = asyncio.create_task(self._guarded(campaign_id, kind), name=f"dispatch {campaign_id}")
                 self._running[campaign_id] = task
                 task.add_done_callback(functools.partial(self._ended, campaign_id))
 
     def _ended(self, campaign_id: str, _: asyncio.Task[None]) -> None:
         self._running.pop(campaign_id, None)
 
-    async def _guarded(self, campaign_id: str) -> None:
-        async with self._permits:
+    async def _guarded(self, campaign_id: str, kind: str) -> None:
+        async with self._permits[kind]:
             try:
                 await self.once(campaign_id)
             except LeaseLost:
@@ -91,6 +95,9 @@ class Dispatcher:
     async def _pass(self, lease: Lease) -> float | datetime | None:
         """Return after how many seconds, or when, or (None) only when woken, to look again."""
         status = lease.campaign["status"]
+        start = (lease.campaign.get("schedule") or {}).get("start")
+        if status in ("scheduled", "processing") and start and start > utcnow():
+            return start if isinstance(start, datetime) else None
         if status == "scheduled":
             await move(self.ctx, lease.id, ("scheduled",), "processing", started_at=utcnow())
             return 0
@@ -117,13 +124,15 @@ class Dispatcher:
         if rest is not None:
             return rest
         times: list[datetime] = []
-        for account in lease.campaign["accounts"]:
+        for account in await self._accounts(lease):
+            await lease.keep()
             when = await self._account(lease, account)
             if when is not None:
                 times.append(when)
         if lease.campaign["kind"] == "campaign" and await finishing.finish(ctx, lease):
             return None
         if lease.campaign["kind"] == "campaign":
+            await lost.find(ctx, lease)
             times.append(utcnow() + timedelta(seconds=LATER))
         return min(times) if times else None
 
@@ -140,10 +149,21 @@ class Dispatcher:
             return now + timedelta(seconds=30)
         return None
 
+    async def _accounts(self, lease: Lease) -> list[str]:
+        if lease.campaign["kind"] == "direct":
+            return list(lease.campaign["accounts"])
+        return sorted(await counts.accounts_with(self.ctx, lease.id, "pending"))
+
+    async def _look_again(self, lease: Lease, account: str) -> None:
+        """The counts promise pending rows and none was found: count anew, and begin at the slices they named."""
+        names = await counts.slices_with(self.ctx, lease.id, "pending", account)
+        await counts.touch(self.ctx, names)
+        if names:
+            lease.low[account] = min(int(name.rsplit(".", 1)[1]) for name in names)
+
     async def _account(self, lease: Lease, account: str) -> datetime | None:
         """Dispatch what fits into one account's queue; return when to look at it again, None when nothing waits."""
-        direct = lease.campaign["kind"] == "direct"
-        channel = lease.campaign["channel"]
+        direct, channel = lease.campaign["kind"] == "direct", Channel(lease.campaign["channel"])
         now = utcnow()
         incarnation = self.ctx.incarnations.get(channel)
         if incarnation is None or self.ctx.accounts.unfit(channel, account, bulk=not direct, now=now) is not None:
@@ -151,7 +171,10 @@ class Dispatcher:
         room, rest = (1_000, SOON) if direct else await self.queues.room(lease, account)
         if room <= 0:
             return now + timedelta(seconds=rest)
-        _, left = await steps.dispatch_stretches(self.ctx, lease, account, room, incarnation, bulk=not direct)
+        sent, left = await steps.dispatch_stretches(self.ctx, lease, account, room, incarnation, bulk=not direct)
+        self.queues.added(channel, account, 0 if direct else sent)
+        if left.chosen is None and not left.waiting:
+            await self._look_again(lease, account)
         if left.chosen is not None:
             return utcnow() + timedelta(seconds=rest)
         return left.next_at

@@ -47,7 +47,7 @@ async def settle(ctx: Context, lease: Lease) -> None:
     async for one in ctx.db[GONE].find({"_id": {"$in": accounts}}):
         if one["move_to"] and lease.campaign["kind"] == "campaign":
             await _move(ctx, lease, one["_id"], one["move_to"])
-        await end_pending(ctx, lease, "failed", "account_deleted", [one["_id"]])
+        await end_pending(ctx, lease, "failed", "account_deleted", one["_id"])
 
 
 def _is_deleting(ctx: Context, lease: Lease, account: str) -> bool:
@@ -59,8 +59,7 @@ async def _move(ctx: Context, lease: Lease, account: str, target: str) -> None:
     """Give pending rows a number at another account. A row moved twice by a crash is moved once: it left its slice."""
     others = [a for a in lease.campaign["accounts"] if a != account]
     await lease.write({"$set": {"accounts": [*others, *([] if target in others else [target])]}})
-    for number in range(0, int(lease.campaign["numbers"].get(account, 0)), SLICE_ROWS):
-        name = slice_of(lease.id, account, number)
+    for name in await counts.slices_with(ctx, lease.id, "pending", account):
         rows = await ctx.db[ROWS].find_list({"slice": name, "state": "pending"}, {"_id": 1}, limit=SLICE_ROWS * 2)
         if rows:
             await _move_rows(ctx, lease, rows, name, target)

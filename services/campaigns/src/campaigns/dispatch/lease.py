@@ -1,5 +1,6 @@
 """The lease on a campaign: one dispatcher at a time, and what a late one writes is refused by its epoch."""
 
+import time
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -26,6 +27,7 @@ class Lease:
     campaign: Campaign
     epoch: int
     low: dict[str, int] = field(default_factory=dict)
+    written: float = field(default_factory=time.monotonic)
 
     @property
     def id(self) -> str:
@@ -34,13 +36,18 @@ class Lease:
 
     async def write(self, update: dict[str, Any], **guard: Any) -> None:
         """Change the campaign as its holder, and renew the lease. Raises LeaseLost."""
-        changes = dict(update)
+        changes, self.written = dict(update), time.monotonic()
         changes["$set"] = {**changes.get("$set", {}), "lease_until": _until(self.ctx)}
         found = await collection(self.ctx).find_one_and_update({"_id": self.id, "epoch": self.epoch, **guard}, changes)
         if found is None:
             raise LeaseLost(f"campaign {self.id}")
         touched = self.campaign["touched"]  # as of taking: what is touched meanwhile must bring us back
         self.campaign = {**found, "touched": touched}
+
+    async def keep(self) -> None:
+        """Renew the lease where a third of it has gone by without a write. Raises LeaseLost."""
+        if time.monotonic() - self.written > self.ctx.settings.dispatch_lease_seconds / 3:
+            await self.write({})
 
     async def release(self, due_at: datetime | None) -> None:
         """Give it back, to be looked at again at *due_at* (None: when somebody wakes it), or now if it was touched."""

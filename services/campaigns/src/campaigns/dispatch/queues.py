@@ -14,6 +14,7 @@ from campaigns.dispatch.window import rest_seconds, room, window
 from campaigns.outbox import counts
 
 _SHARES_SECONDS = 1.0
+_LENGTHS_SECONDS = 0.1
 
 
 class Queues:
@@ -24,13 +25,26 @@ class Queues:
         self._ctx = ctx
         self._shares: dict[str, int] = {}
         self._shares_at = 0.0
+        self._lengths: dict[Channel, tuple[float, dict[str, int]]] = {}
 
     async def length(self, channel: Channel, account: str) -> int:
         """Return how many bulk commands wait for an account, those being sent included."""
-        subject = subjects.send(channel, account, "bulk")
-        with translated(subject):
-            info = await self._ctx.bus.js.stream_info(subjects.commands_stream(channel), subjects_filter=subject)
-        return int((info.state.subjects or {}).get(subject, 0))
+        asked, lengths = self._lengths.get(channel, (0.0, {}))
+        if time.monotonic() - asked > _LENGTHS_SECONDS:
+            lengths = await self._ask(channel)
+            self._lengths[channel] = (time.monotonic(), lengths)
+        return lengths.get(subjects.send(channel, account, "bulk"), 0)
+
+    def added(self, channel: Channel, account: str, count: int) -> None:
+        """Note what was just published, so that a length asked for a moment ago is not taken for the present one."""
+        lengths, subject = self._lengths.get(channel, (0.0, {}))[1], subjects.send(channel, account, "bulk")
+        lengths[subject] = lengths.get(subject, 0) + count
+
+    async def _ask(self, channel: Channel) -> dict[str, int]:
+        pattern = f"cmd.{channel}.*.send.bulk.v1"
+        with translated(pattern):
+            info = await self._ctx.bus.js.stream_info(subjects.commands_stream(channel), subjects_filter=pattern)
+        return dict(info.state.subjects or {})
 
     async def room(self, lease: Lease, account: str) -> tuple[int, float]:
         """Return how many rows a campaign may add to an account's queue now, and after how many seconds to ask again."""

@@ -86,6 +86,18 @@ async def of_campaign(ctx: Context, campaign: str) -> dict[str, int]:
     return total([one async for one in ctx.db[SLICES].find({"campaign": campaign}, {"counts": 1})])
 
 
+async def slices_with(ctx: Context, campaign: str, state: str, account: str | None = None) -> list[str]:
+    """Return the slices that have rows in a state, or changed since they were counted: nothing is left out."""
+    where = {"campaign": campaign} | ({"account": account} if account else {})
+    found = ctx.db[SLICES].find(where, {f"counts.{state}": 1, "dirty": 1})
+    return [str(one["_id"]) async for one in found if one.get("dirty", True) or (one.get("counts") or {}).get(state)]
+
+
+async def accounts_with(ctx: Context, campaign: str, state: str) -> set[str]:
+    """Return the accounts of a campaign that have, or may have, rows in a state."""
+    return {name.rsplit(".", 2)[1] for name in await slices_with(ctx, campaign, state)}
+
+
 async def queued(ctx: Context, campaign: str, account: str) -> int:
     """Return how many rows of a campaign lie in an account's queue, as last counted."""
     found = ctx.db[SLICES].find({"campaign": campaign, "account": account}, {"counts.queued": 1})

@@ -9,7 +9,7 @@ from servicekit.mongo import DuplicateKey
 from campaigns.campaign.store import collection, machinery, wake
 from campaigns.context import Context
 from campaigns.outbox import counts
-from campaigns.outbox.rows import ROWS, Row, new_row, placed, reserve_seq, with_content
+from campaigns.outbox.rows import ROWS, SLICE_ROWS, Row, new_row, placed, reserve_seq, with_content
 from campaigns.outbox.usecases import DIRECT
 
 
@@ -31,17 +31,20 @@ async def enqueue(
     """
     row_id = digest("direct", account_id, key)
     campaign = f"{DIRECT}{account_id}"
-    if await ctx.db[ROWS].find_one({"_id": row_id}, {"_id": 1}) is None:
+    stored = await ctx.db[ROWS].find_one({"_id": row_id}, {"slice": 1, "number": 1})
+    if stored is None:
         row = new_row(
             row_id, campaign=campaign, account=account_id, channel=channel, kind=kind, to=to.model_dump(),
             key=to.address.strip().casefold(),
         )  # fmt: skip
-        await _store(ctx, with_content({**row, "conversation": conversation_id}, content, thread))
-    await wake(ctx, campaign)  # also the second time: the first caller may have died before it
+        stored = await _store(ctx, with_content({**row, "conversation": conversation_id}, content, thread))
+    await counts.touch(ctx, [stored["slice"]])  # also the second time: the first caller may have died before it
+    await wake(ctx, campaign, account=account_id, slice_no=stored["number"] // SLICE_ROWS)
+    await ctx.hub.publish("row", [row_id])
     return row_id
 
 
-async def _store(ctx: Context, row: Row) -> None:
+async def _store(ctx: Context, row: Row) -> Row:
     await _standing(ctx, row)
     account = row["account"]
     found = await collection(ctx).find_one_and_update({"_id": row["campaign"]}, {"$inc": {f"numbers.{account}": 1}})
@@ -49,10 +52,9 @@ async def _store(ctx: Context, row: Row) -> None:
     stored = placed(row, number, await reserve_seq(ctx, 1))
     try:
         await ctx.db[ROWS].insert_one(stored)
-    except DuplicateKey:
-        return  # pressed twice at once; the number is wasted
-    await counts.touch(ctx, [stored["slice"]])
-    await ctx.hub.publish("row", [stored["_id"]])
+    except DuplicateKey:  # pressed twice at once; the number is wasted
+        return await ctx.db[ROWS].find_one({"_id": row["_id"]}, {"slice": 1, "number": 1}) or stored
+    return stored
 
 
 async def _standing(ctx: Context, row: Row) -> None:

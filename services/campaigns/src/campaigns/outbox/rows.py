@@ -72,6 +72,17 @@ def first_line(text: str) -> str:
     return next((line.strip() for line in text.splitlines() if line.strip()), "")[:200]
 
 
+def contact_key(contact: str) -> str:
+    """Return what a contact's rows are found by beside address and name."""
+    return f"contact:{contact}"
+
+
+def of_contact(row: Row, contact: str | None, variables: Mapping[str, str]) -> Row:
+    """Return the row of a contact, with what templates may name of it."""
+    find = [*row["find"], contact_key(contact)] if contact else row["find"]
+    return {**row, "contact": contact, "vars": dict(variables), "find": find}
+
+
 def _findable(key: str, name: str | None) -> list[str]:
     return [key, name.casefold()] if name else [key]
 

@@ -8,11 +8,11 @@ from contracts.inbox import Bounced, Outcome
 from servicekit.clock import utcnow
 from servicekit.errors import Conflict, Invalid, NotFound
 
-from campaigns.campaign.store import move, wake
+from campaigns.campaign.store import collection, move, wake
 from campaigns.context import Context
 from campaigns.dispatch.cancelling import cancel_queued
 from campaigns.outbox import counts
-from campaigns.outbox.rows import EPOCH, ROWS, SLICE_ROWS, Row
+from campaigns.outbox.rows import EPOCH, ROWS, SLICE_ROWS, Row, contact_key
 from campaigns.suppression.usecases import suppress
 
 DIRECT = "direct-"
@@ -33,12 +33,18 @@ async def retry(ctx: Context, row_id: str, *, accept_second_copy: bool = False) 
     Raises Conflict for any other state, Invalid where a second copy must be accepted.
     """
     row = await get(ctx, row_id)
+    if row["state"] in ("pending", "queued") and row["wanted"]:
+        await _pending_again(ctx, row)  # the first call may have died before it
+        return row
     if row["state"] == "unknown" and not accept_second_copy:
         raise Invalid({"accept_second_copy": "the message may have gone out: say true to risk a second copy"})
     if row["state"] not in _ASKED_AGAIN:
         raise Conflict(f"a message that is {row['state']} cannot be sent again")
     if row.get("source", OURS) != OURS:
         raise Conflict("another program sent this message: only that program can send it again")
+    campaign = await collection(ctx).find_one({"_id": row["campaign"]}, {"status": 1})
+    if campaign is None or campaign["status"] == "cancelled":
+        raise Conflict("its campaign was cancelled")
     moved = await ctx.db[ROWS].update_one(
         {"_id": row_id, "state": row["state"], "wanted": row["wanted"]}, {"$set": again(), "$inc": {"wanted": 1}}
     )
@@ -55,7 +61,7 @@ def again() -> dict[str, object]:
 
 async def _pending_again(ctx: Context, row: Row) -> None:
     await counts.touch(ctx, [row["slice"]])
-    await move(ctx, row["campaign"], ("done", "cancelled"), "processing", finished_at=None)
+    await move(ctx, row["campaign"], ("done",), "processing", finished_at=None)
     await wake(ctx, row["campaign"], account=row["account"], slice_no=row["number"] // SLICE_ROWS)
     await ctx.hub.publish("row", [row["_id"]])
 
@@ -99,7 +105,8 @@ async def on_reply(ctx: Context, row_id: str, at: datetime) -> None:
 
 async def _others(ctx: Context, row: Row) -> list[Row]:
     """Return the waiting rows of the same campaign to the same person."""
-    where = {"find": row["key"], "campaign": row["campaign"], "state": {"$in": ["pending", "queued"]}}
+    who = [row["key"], *([contact_key(row["contact"])] if row["contact"] else [])]
+    where = {"find": {"$in": who}, "campaign": row["campaign"], "state": {"$in": ["pending", "queued"]}}
     return await ctx.db[ROWS].find_list(where, limit=100)
 
 
