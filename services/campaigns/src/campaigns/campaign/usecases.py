@@ -16,7 +16,7 @@ from servicekit.pagination import Page
 from campaigns import paging
 from campaigns.campaign import files, recipients, store, validation
 from campaigns.campaign.content import Compiled, compile_content
-from campaigns.campaign.domain import CampaignIn, given, may_edit
+from campaigns.campaign.domain import RUNNING, CampaignIn, given, may_edit
 from campaigns.campaign.recipients import parts
 from campaigns.campaign.store import Campaign
 from campaigns.campaign.template import noting
@@ -46,6 +46,8 @@ async def edit(ctx: Context, campaign_id: str, version: int, changes: dict[str, 
         raise Invalid(dict.fromkeys(sorted(late), f"cannot be changed while the campaign is {campaign['status']}"))
     prepared = await validation.prepared(ctx, {**campaign, **changed})
     found = await store.edit(ctx, campaign, version, {**changed, **prepared})
+    if campaign["status"] in RUNNING:
+        await store.wake(ctx, campaign_id)  # its start, hours or pace may be others now
     await ctx.hub.publish("campaign", [campaign_id])
     return found
 
