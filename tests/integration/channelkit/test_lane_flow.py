@@ -206,6 +206,23 @@ async def test_past_its_time_a_command_is_cancelled_and_never_sent(world: World)
     assert not world.platform.received
 
 
+async def test_a_queue_that_expired_takes_no_time_of_the_pace_and_troubles_no_sender(world: World):
+    """After a long pause the expired must not use up the life of what comes behind them."""
+    world.pace(min_pause_seconds=5, max_pause_seconds=5)
+    for number in range(100):
+        await world.send(number, not_after=datetime.now(UTC) - timedelta(seconds=1))
+    await world.suppress("to100")
+    await world.send(100)
+    await world.send(101)
+    started = asyncio.get_running_loop().time()
+    await world.replica()
+    events = await world.outcomes(102)
+    assert asyncio.get_running_loop().time() - started < 12
+    assert [type(e).__name__ for e in sorted(events, key=lambda e: e.number)[100:]] == ["Cancelled", "Sent"]
+    assert world.platform.texts() == ["hello 101"]
+    assert world.platform.sends == 1, "an envelope would be dropped with its connection"
+
+
 async def test_a_suppressed_address_gets_no_campaign_but_an_answer(world: World):
     """One who is blocked gets neither."""
     await world.suppress("to0")

@@ -47,6 +47,14 @@ class Claims:
             self._release(attempt)
             raise NotClaimed(reason)
 
+    async def foresee(self, attempt: Attempt) -> None:
+        """Raise NotClaimed where the claim is sure to be refused: expired or suppressed."""
+        try:
+            self._check_time(attempt)
+            await self._check_suppressions(attempt)
+        except Unavailable as error:
+            raise NotClaimed("nats_away") from error
+
     async def part_sent(self, attempt: Attempt, platform_id: str) -> None:
         """Add a bubble to the claim."""
         attempt.parts_done.append(platform_id)

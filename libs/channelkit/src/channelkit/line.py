@@ -82,6 +82,11 @@ class Line:
         if self.now:
             attempt = self.now.popleft()
             attempt.due = 0.0
+        elif self.bulk and self._expired(self.bulk[0]):  # costs no pace: else a long pause is followed by another
+            if horizon:
+                return None  # it must not ride along: an open envelope would be dropped with its connection
+            attempt = self.bulk.popleft()
+            attempt.due = 0.0
         elif self.bulk and not self.bulk_waits_for and self._pacer.wait() <= horizon and self._counted(self.bulk[0]):
             attempt = self.bulk.popleft()
             attempt.due = self._pacer.reserve()
@@ -110,6 +115,9 @@ class Line:
         if attempt.counted_day is not None:
             self._cap.put_back(attempt.counted_day)
             attempt.counted_day = None
+
+    def _expired(self, attempt: Attempt) -> bool:
+        return attempt.command.not_after <= self._ctx.clock.utcnow()
 
     def _counted(self, attempt: Attempt) -> bool:
         if attempt.counted_day == self._day:

@@ -96,6 +96,8 @@ class Senders:
                 out = following or await self._next(index)
                 if out is None:
                     return sender
+                if following is None and not await self._foreseen(out.attempt):
+                    continue
                 sender = sender or self._ctx.session.sender()
                 usable, following = await self._one(index, sender, out)
                 if not usable:
@@ -110,6 +112,15 @@ class Senders:
                 return OutgoingAttempt(attempt, self._claims)
             await self._line.changed()
         return None
+
+    async def _foreseen(self, attempt: Attempt) -> bool:
+        """End what is expired or suppressed before a connection is troubled with its envelope."""
+        try:
+            await self._claims.foresee(attempt)
+        except NotClaimed as error:
+            await self._not_claimed(attempt, error)
+            return False
+        return True
 
     async def _one(self, index: int, sender: Sender, out: OutgoingAttempt) -> tuple[bool, OutgoingAttempt | None]:
         """Send one; return whether the sender is still good, and what rode along."""
