@@ -96,7 +96,8 @@ async def test_recipients_are_spread_over_the_accounts_and_one_that_is_off_holds
 async def _only_waiting(service: Service, campaign: str):
     rows = await service.rows(campaign)
     waiting = [row for row in rows if row["state"] == "pending"]
-    return waiting if rows and len(waiting) + sum(r["state"] == "sent" for r in rows) == len(rows) else None
+    sent = sum(row["state"] == "sent" for row in rows)
+    return waiting if sent and len(waiting) + sent == len(rows) else None
 
 
 async def test_two_replicas_send_each_message_once(service: Service, mongo_url: str, fresh_db: str):
@@ -206,6 +207,9 @@ async def test_the_outbox_lists_by_state_text_and_time_page_by_page(service: Ser
         if not cursor:
             break
     assert len(seen) == len(set(seen)) == 25
+    assert {(row["text"], row["campaign_name"]) for row in page["items"][-1:]} == {
+        ("Kopi untuk Orang 0 di Kota 0", "Kopi")
+    }
 
     for q in ("P7@exa", "orang 7"):
         found = await service.call("GET", "/v1/outbox", params={"q": q, "account": "acc_1"})

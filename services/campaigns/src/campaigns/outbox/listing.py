@@ -5,14 +5,17 @@ from datetime import datetime
 from typing import Any
 
 from pydantic import BaseModel, Field
+from servicekit.errors import Permanent
 from servicekit.pagination import Page, decode_cursor, encode_cursor
 
 from campaigns import paging
 from campaigns.accounts import Accounts
+from campaigns.campaign.content import compiled
+from campaigns.campaign.store import collection
 from campaigns.context import Context
-from campaigns.outbox.rows import EPOCH, ROWS, Row
+from campaigns.outbox.rows import EPOCH, ROWS, Row, first_line
 
-_HIDDEN = {"find": 0, "vars": 0, "slice": 0, "key": 0, "content": 0, "thread": 0}
+_HIDDEN = frozenset({"find", "vars", "slice", "key", "content", "thread"})
 
 
 class OutboxFilter(BaseModel):
@@ -39,8 +42,28 @@ async def listed(ctx: Context, wanted: OutboxFilter) -> Page[Row]:
         page = await _found(ctx, where, wanted)
     else:
         page = await paging.newest_first(ctx.db[ROWS], where, key="seq", cursor=wanted.cursor, limit=wanted.limit)
-    flying = in_flight(ctx.accounts)
-    return Page(items=[shown(row, flying) for row in page.items], next_cursor=page.next_cursor)
+    flying, words = in_flight(ctx.accounts), await _words(ctx, page.items)
+    return Page(items=[{**shown(row, flying), **words[row["_id"]]} for row in page.items], next_cursor=page.next_cursor)
+
+
+async def _words(ctx: Context, rows: list[Row]) -> dict[str, dict[str, Any]]:
+    """Return each row's campaign by name, and subject and first line as its recipient gets them."""
+    ids = {row["campaign"] for row in rows}
+    found = collection(ctx).find({"_id": {"$in": sorted(ids)}, "kind": "campaign"})
+    campaigns = {str(one["_id"]): one async for one in found}
+    return {row["_id"]: _line(campaigns.get(row["campaign"]), row) for row in rows}
+
+
+def _line(campaign: dict[str, Any] | None, row: Row) -> dict[str, Any]:
+    if campaign is None:
+        return {"campaign_name": None}
+    words = compiled(campaign)
+    try:
+        subject = words.subject.render(row["vars"], row["_id"]) if words.subject else None
+        text = first_line(words.text.render(row["vars"], row["_id"]))
+    except Permanent as error:
+        subject, text = None, error.detail
+    return {"campaign_name": campaign["name"], "subject": subject, "text": text}
 
 
 async def _found(ctx: Context, where: dict[str, Any], wanted: OutboxFilter) -> Page[Row]:
@@ -49,7 +72,7 @@ async def _found(ctx: Context, where: dict[str, Any], wanted: OutboxFilter) -> P
     below = decode_cursor(wanted.cursor)
     if below is not None:
         where["seq"] = {"$lt": int(below)}
-    rows = await ctx.db[ROWS].find_list(where, _HIDDEN, sort=[("seq", -1)], limit=wanted.limit + 1)
+    rows = await ctx.db[ROWS].find_list(where, sort=[("seq", -1)], limit=wanted.limit + 1)
     more = len(rows) > wanted.limit
     rows = rows[: wanted.limit]
     return Page(items=rows, next_cursor=encode_cursor(rows[-1]["seq"]) if more else None)

@@ -121,7 +121,10 @@ async def on_bounce(ctx: Context, bounced: Bounced) -> None:
     if bounced.hard or bounced.kind == "complaint":
         address = row["key"] if row else bounced.address
         reason = "complained" if bounced.kind == "complaint" else "bounced"
-        await suppress(ctx, bounced.channel, address, reason, "bounce", campaign=row["campaign"] if row else "")
+        try:
+            await suppress(ctx, bounced.channel, address, reason, "bounce", campaign=row["campaign"] if row else "")
+        except Invalid as error:  # a report may name anything
+            ctx.log.warning("a bounce names no address", row=bounced.row, error=str(error)[:200])
 
 
 async def tell_conversations(ctx: Context, outcomes: Sequence[Outcome]) -> None:
