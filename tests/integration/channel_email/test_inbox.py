@@ -1,9 +1,12 @@
 """Reading replies from a real IMAP server, across everything it does to a reader."""
 
 import asyncio
+import threading
+import time
 
 import pytest
 from channel_email.channel import EmailChannel
+from channel_email.imap import Mailbox
 from channelkit.protocol import Credentials, NeedsLogin
 from contracts.channels import Channel
 from contracts.email import Auth, Security
@@ -53,6 +56,24 @@ async def test_idle_hears_at_once(watch, host, account, app_settings, mail):
     await asyncio.sleep(0.5)
     await mail.client.inject(SENDER, text="cepat")
     await eventually(lambda: texts(host) == ["cepat"], seconds=5)
+
+
+async def test_news_that_comes_with_another_answer_ends_the_idle_at_once(account, mail):
+    """Mail that arrives between looking into the folder and IDLE is announced once, with whatever is answered then."""
+    await mail.client.put_account(SENDER)
+    box = await asyncio.to_thread(Mailbox.connect, account, "secret", practice=True, timeout=5)
+    await asyncio.to_thread(box.select, "INBOX")
+    box.look_anew()
+    await mail.client.inject(SENDER, sender="u@practice.test", subject="now", text="now")
+    await asyncio.to_thread(box.status, "Junk")
+    began = time.monotonic()
+    await asyncio.to_thread(box.idle, 20, threading.Event())
+    assert time.monotonic() - began < 2
+    box.look_anew()
+    began = time.monotonic()
+    await asyncio.to_thread(box.idle, 1, threading.Event())
+    assert time.monotonic() - began > 0.9, "what was announced before is not news again"
+    await asyncio.to_thread(box.close)
 
 
 async def test_older_mail_is_fetched_where_asked_for(watch, host, account, mail):

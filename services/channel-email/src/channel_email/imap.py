@@ -158,20 +158,35 @@ class Mailbox:
             raise ImapError("fetch", _data(data))
         return [one for one in data if one is not None]
 
+    def look_anew(self) -> None:
+        """Forget what the server has announced so far: what it announces from here on ends the next `idle` at once."""
+        self._client.untagged_responses.pop("EXISTS", None)
+
     def idle(self, seconds: float, stopped: threading.Event) -> None:
-        """Wait until something happens in the selected folder, at most so long; without IDLE just wait."""
+        """Wait until something happens in the selected folder, at most so long; without IDLE just wait.
+
+        New mail may be announced with the answer to any command since `look_anew`, and is not announced twice.
+        """
         with _translated("idle"):
             if not self._can_idle:
                 stopped.wait(seconds)
                 self._client.noop()
                 return
             idle: Any = self._box.idle  # its methods have no types
-            idle.start()
-            if not stopped.is_set() and not self._unread():
+            self._start_idle(idle)
+            announced = "EXISTS" in self._client.untagged_responses
+            if not stopped.is_set() and not announced and not self._unread():
                 idle.poll(timeout=seconds)
             if stopped.is_set():
                 return
             idle.stop()
+
+    def _start_idle(self, idle: Any) -> None:
+        """Ask for IDLE; the library's own start takes news that comes before the server's consent for a refusal."""
+        idle._idle_tag = tag = self._client._command("IDLE")  # noqa: SLF001  # where its `stop` looks for it
+        while self._client._get_response() is not None:  # noqa: SLF001
+            if (refused := self._client.tagged_commands.get(tag)) is not None:
+                raise ImapError("idle", _data(refused[1]))
 
     def _unread(self) -> bool:
         """Return whether an answer came together with the one just read: polling the socket would not show it."""

@@ -119,6 +119,7 @@ class InboxWatch:
             box, positions, self._deliver, self._save, settings=self._account.settings, import_days=imap.import_days
         )
         while not self._stopped.is_set():
+            box.look_anew()
             for folder in folders:
                 reader.catch_up(folder, self._stopped)
             self._await(self._account.imap_state(""))
