@@ -133,6 +133,19 @@ async def test_a_write_without_an_answer_that_cannot_be_read_back_is_unavailable
     fresh_nats.thaw()
 
 
+async def test_a_write_that_never_arrived_is_not_taken_for_an_older_one_that_said_the_same(bucket, fresh_nats):
+    """A heartbeat says the same each time: one that was lost must not count as renewed."""
+    slow = Bucket(bucket.bus, "b", WorkerSwitch, timeout=3)
+    await slow.put("beat", ON)
+    fresh_nats.freeze()
+    lost = asyncio.create_task(slow.put("beat", ON))
+    await asyncio.sleep(0.2)
+    fresh_nats.restart()
+    await bucket.bus.wait_connected()
+    with pytest.raises(Unavailable):
+        await lost
+
+
 @pytest.fixture
 async def watch(bucket):
     changes = []

@@ -1,6 +1,7 @@
 """Key-value buckets with typed values: compare-and-set, keys that expire, and no ghost writes."""
 
 import asyncio
+import secrets
 from collections.abc import AsyncIterator
 from typing import Generic, NamedTuple, TypeVar
 
@@ -20,11 +21,14 @@ __all__ = ["Bucket", "BucketWatch", "Entry"]
 V = TypeVar("V", bound=BaseModel)
 _GONE = ("DEL", "PURGE")
 _READ_BACK_PAUSES_SECONDS = (0.0, 0.1, 0.3)
+_WRITE = "Kurir-Write"
+"""Header that tells one write from another that says the same, such as the heartbeat before."""
 
 
 class _Stored(NamedTuple):
     data: bytes | None
     revision: int
+    write: str = ""
 
 
 class Entry(NamedTuple, Generic[V]):
@@ -115,16 +119,14 @@ class Bucket(Generic[V]):
         self, key: str, data: bytes, last: int | None, ttl_seconds: float | None, headers: dict[str, str] | None = None
     ) -> int:
         self.bus.require()
-        all_headers = dict(headers or {})
+        all_headers = {**(headers or {}), _WRITE: secrets.token_hex(8)}
         if last is not None:
             all_headers[api.Header.EXPECTED_LAST_SUBJECT_SEQUENCE] = str(last)
         if ttl_seconds is not None:
             all_headers[api.Header.MSG_TTL] = f"{max(1, round(ttl_seconds))}s"
         try:
             with translated(f"{self.name}/{key}"):
-                ack = await self.bus.js.publish(
-                    self._prefix + key, data, timeout=self.timeout, headers=all_headers or None
-                )
+                ack = await self.bus.js.publish(self._prefix + key, data, timeout=self.timeout, headers=all_headers)
         except js_errors.APIError as error:
             if is_wrong_last(error):
                 raise Conflict(f"{self.name}/{key} was written by somebody else") from error
@@ -132,15 +134,15 @@ class Bucket(Generic[V]):
         except Unavailable as error:
             if not isinstance(error.__cause__, TimeoutError | nats.errors.ConnectionClosedError):
                 raise
-            return await self._read_back(key, data, last, error)
+            return await self._read_back(key, all_headers[_WRITE], error)
         return ack.seq
 
-    async def _read_back(self, key: str, data: bytes, last: int | None, error: Unavailable) -> int:
+    async def _read_back(self, key: str, write: str, error: Unavailable) -> int:
         """Return the revision of a write that got no answer but happened. Raises *error* if it is not there (yet)."""
         for pause in _READ_BACK_PAUSES_SECONDS:  # the server may answer the reading before it has stored the write
             await asyncio.sleep(pause)
             stored = await self._last(key)
-            if (stored.data or b"") == data and stored.revision > (last or 0):
+            if stored.write == write:
                 return stored.revision
         raise error
 
@@ -156,7 +158,7 @@ class Bucket(Generic[V]):
             return _Stored(None, 0)
         headers = msg.headers or {}
         gone = headers.get("KV-Operation") in _GONE or "Nats-Marker-Reason" in headers
-        return _Stored(None if gone else (msg.data or b""), msg.seq or 0)
+        return _Stored(None if gone else (msg.data or b""), msg.seq or 0, headers.get(_WRITE, ""))
 
     async def _listed(self, prefix: str, *, headers_only: bool = False) -> AsyncIterator[tuple[str, bytes, int]]:
         self.bus.require()
