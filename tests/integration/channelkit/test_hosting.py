@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from channelkit.fake import FakeChannel, FakePlatform
 from channelkit.hosting import SessionHost
+from channelkit.lane_memory import LaneMemory
 from channelkit.manager import ChannelManager
 from channelkit.protocol import Credentials
 from channelkit.reporting import Reporter
@@ -67,6 +68,25 @@ async def test_the_cursor_moves_with_the_lease_and_not_without(kit, host):
     with pytest.raises(Conflict):
         await host.save_cursor({"INBOX": "9"})
     assert await new_host(kit).cursor() == {"INBOX": "8"}
+
+
+async def test_cursors_and_lanes_restored_from_a_backup_obey_the_leases_of_a_new_bus(kit, host):
+    """Cursors and lanes come back from a backup, leases never do: their epochs begin anew, and still rise."""
+    for _ in range(3):  # holders came and went
+        await kit.leases.release("acc")
+        assert await kit.leases.acquire_one("acc")
+    memory = LaneMemory(kit.bus, CHANNEL, "acc", lambda: kit.leases.held("acc"))
+    await memory.load()
+    await host.save_cursor({"INBOX": "7"})
+    await memory.write(cap_used=5)
+    await kit.bus.js.purge_stream("KV_leases_telegram")
+    await kit.leases.forget("acc")
+    assert await kit.leases.acquire_one("acc")
+    heir = new_host(kit)
+    await heir.save_cursor({**await heir.cursor(), "Junk": "1"})
+    assert await heir.cursor() == {"INBOX": "7", "Junk": "1"}
+    await memory.load()
+    await memory.write(cap_used=6)
 
 
 async def test_an_old_holder_cannot_move_the_cursor_back(kit, host):

@@ -101,9 +101,8 @@ class Leases:
             if lease is not None and lease.replica in self._others():
                 return False
             dead = lease is not None and lease.replica not in (FREE, self._members.replica)
-            return await self._take(
-                account_id, revision, lease.epoch if lease else 0, inherited_at=boottime() if dead else None
-            )
+            epoch = lease.epoch if lease else _first_epoch()
+            return await self._take(account_id, revision, epoch, inherited_at=boottime() if dead else None)
 
     async def _take(self, account_id: str, revision: int, epoch: int, *, inherited_at: float | None) -> bool:
         if not self._members.living():
@@ -148,3 +147,8 @@ class Leases:
         """Remove the lease of an account that is gone. Raises Unavailable."""
         self._mine.pop(account_id, None)
         await self._bucket.delete(account_id)
+
+
+def _first_epoch() -> int:
+    """Return where a new lease's epochs begin: in milliseconds, so above whatever restored cursors and lanes were written with."""
+    return int(utcnow().timestamp() * 1_000)
