@@ -7,9 +7,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from typing import Any
 
+from kurir import leftovers
 from kurir.home import Home, Lock, Trouble
 from kurir.platform import Options, Platform
 
@@ -21,20 +22,40 @@ async def platform(home: Home, options: Options) -> AsyncIterator[Platform]:
     """Start a platform in *home* and stop it when the block ends, however it ends."""
     keys = home.open()
     with Lock(home):
+        await asyncio.to_thread(leftovers.stop, home.folder)  # a killed supervisor's: they hold ports and the store
+        home.state_file.unlink(missing_ok=True)
         running = Platform(home, keys, options)
         try:
             await running.start()
             yield running
         finally:
-            await asyncio.shield(running.stop())
+            await to_the_end(running.stop())
+
+
+async def to_the_end(work: Coroutine[Any, Any, None]) -> None:
+    """Await *work* also where the caller is cancelled meanwhile, once or often: half a stop leaves processes behind."""
+    task, cancelled = asyncio.create_task(work), False
+    while not task.done():
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            cancelled = True
+    task.result()
+    if cancelled:
+        raise asyncio.CancelledError
 
 
 async def foreground(home: Home, options: Options, announce: Callable[[dict[str, Any]], None]) -> None:
-    """Run until SIGINT or SIGTERM; every process is kept alive meanwhile."""
+    """Run until a signal; every process is kept alive meanwhile."""
+    await until(stop_signal(), _run(home, options, announce))
+
+
+def stop_signal() -> asyncio.Event:
+    """Return what Ctrl-C, SIGTERM and a closed terminal set."""
     stop = asyncio.Event()
-    for name in (signal.SIGINT, signal.SIGTERM):
+    for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
-    await until(stop, _run(home, options, announce, stop))
+    return stop
 
 
 async def until(stop: asyncio.Event, work: Awaitable[None]) -> None:
@@ -49,25 +70,25 @@ async def until(stop: asyncio.Event, work: Awaitable[None]) -> None:
         await task
 
 
-async def _run(home: Home, options: Options, announce: Callable[[dict[str, Any]], None], stop: asyncio.Event) -> None:
+async def _run(home: Home, options: Options, announce: Callable[[dict[str, Any]], None]) -> None:
     async with platform(home, options) as running:
         announce(running.state())
-        supervisor = asyncio.create_task(running.supervise())
-        await stop.wait()
-        supervisor.cancel()
+        await running.supervise()
 
 
 def detach(home: Home, *, practice: bool) -> dict[str, Any]:
     """Start `kurir up` in the background and return its state once it is ready; raises Trouble with its last words."""
     home.open()
     log = home.logs / "kurir.log"
-    command = [sys.executable, "-m", "kurir", "up", "--home", str(home.folder), *(["--practice"] if practice else [])]
-    with log.open("wb") as out:
+    command = [sys.executable, "-m", "kurir", "up", "--quiet", "--home", str(home.folder)]
+    command += ["--practice"] if practice else []
+    before = log.stat().st_size if log.exists() else 0
+    with log.open("ab") as out:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True)
     deadline = time.monotonic() + DETACH_SECONDS
     while time.monotonic() < deadline:
         if process.poll() is not None:
-            words = log.read_text("utf-8").strip().splitlines() or ["no words"]
+            words = log.read_bytes()[before:].decode("utf-8", "replace").strip().splitlines() or ["no words"]
             raise Trouble(words[-1].removeprefix("error: "))
         if (state := home.state()) and state.get("pid") == process.pid:
             return state
@@ -79,7 +100,7 @@ def detach(home: Home, *, practice: bool) -> dict[str, Any]:
 def stop(home: Home, seconds: float = 60.0) -> bool:
     """Stop the platform of *home* and wait until it has ended; False when none was up."""
     if not home.is_locked():
-        return False
+        return _stop_leftovers(home)
     state = home.state()
     if state is None:
         raise Trouble(f"a platform is just starting in {home.folder}: try again in a moment")
@@ -91,3 +112,11 @@ def stop(home: Home, seconds: float = 60.0) -> bool:
             raise Trouble(f"process {state['pid']} has not ended after {seconds:.0f} s")
         time.sleep(0.1)
     return True
+
+
+def _stop_leftovers(home: Home) -> bool:
+    """End what a killed supervisor left behind; False when there was nothing."""
+    if not home.lock_file.exists():
+        return False
+    with Lock(home):
+        return bool(leftovers.stop(home.folder))

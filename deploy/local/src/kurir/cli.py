@@ -39,6 +39,7 @@ def up(
         bool, typer.Option(help="Also start the practice platforms (a mail server to rehearse with).")
     ] = False,
     detach: Annotated[bool, typer.Option("--detach", "-d", help="Leave it up in the background.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", hidden=True, help="Print no token: the output is a log.")] = False,
 ) -> None:
     """Start everything. Ctrl-C stops all; --detach leaves it up (kurir down stops it).
 
@@ -48,7 +49,8 @@ def up(
     if detach:
         _announce(place)(background.detach(place, practice=practice))
     else:
-        asyncio.run(background.foreground(place, Options(practice=practice), _announce(place)))
+        announce = _say_up if quiet else _announce(place)
+        asyncio.run(background.foreground(place, Options(practice=practice), announce))
 
 
 @app.command()
@@ -165,6 +167,10 @@ def run_demo(
     if not result.troubles() and place and not json:
         _announce(place)(place.state() or {})
     raise typer.Exit(1 if result.troubles() else 0)
+
+
+def _say_up(state: dict[str, Any]) -> None:
+    print(f"{state['started_at']} up: {', '.join(state['processes'])}", flush=True)
 
 
 def _announce(home: Home) -> Callable[[dict[str, Any]], None]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from kurir import infrastructure, topology
+from kurir import infrastructure, leftovers, topology
 from kurir.environment import Endpoints, service_environment
 from kurir.home import Home, Keys, Trouble
 from kurir.processes import Child
@@ -103,7 +103,8 @@ class Platform:
         return infrastructure.free_port(0 if self.options.any_ports else preferred)
 
     def _child(self, name: str, command: list[str], port: int, env: dict[str, str] | None = None) -> Child:
-        child = Child(name, command, self.home.logs / f"{name}.log", env or {}, port)
+        marked = {leftovers.MARK: str(self.home.folder), **(env or {})}
+        child = Child(name, command, self.home.logs / f"{name}.log", marked, port)
         self.children.append(child)
         return child
 

@@ -7,6 +7,9 @@ from rich.table import Table
 
 from kurir.home import Home
 
+PATIENCE_SECONDS = 6.0
+"""More than a service gives each of its dependencies (3 s), so that the culprit is named."""
+
 
 def read(home: Home) -> dict[str, Any]:
     """Return {up, home, services: {name: {ready, url, pid, restarts, dependencies}}, …}."""
@@ -31,11 +34,14 @@ def _service(name: str, url: str, state: dict[str, Any]) -> dict[str, Any]:
     process = state["processes"].get(name, {})
     known = {"url": url, "pid": process.get("pid"), "restarts": process.get("restarts", 0)}
     try:
-        answer = httpx.get(f"{url}/healthz", timeout=3)
+        answer = httpx.get(f"{url}/healthz", timeout=PATIENCE_SECONDS)
         body: dict[str, Any] = answer.json()
     except (httpx.HTTPError, ValueError) as error:
         return known | {"ready": False, "trouble": f"no answer: {type(error).__name__}"}
-    return known | {"ready": answer.status_code == 200, "health": body}
+    if body["status"] == "ok":
+        return known | {"ready": True, "health": body}
+    down = [f"{name}: {found['detail']}" for name, found in body["dependencies"].items() if found["status"] != "ok"]
+    return known | {"ready": False, "trouble": "; ".join(down) or body["status"], "health": body}
 
 
 def table(found: dict[str, Any]) -> Table:

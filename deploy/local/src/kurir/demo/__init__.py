@@ -1,13 +1,12 @@
 """Rehearses a channel's whole story on its practice platform."""
 
 import asyncio
-import signal
 import tempfile
 from pathlib import Path
 
 from rich.console import Console
 
-from kurir.background import detach, platform, until
+from kurir.background import detach, platform, stop_signal, until
 from kurir.demo.email import EmailStory
 from kurir.demo.result import Result
 from kurir.home import Home, Trouble
@@ -42,11 +41,8 @@ async def _apart(channel: str, recipients: int, console: Console) -> Result:
             token = issue(running.keys, "admin", 12)
             found.append(await STORIES[channel](running.state(), token, recipients, console).run())
 
-    stop = asyncio.Event()
-    for name in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(name, stop.set)
     with tempfile.TemporaryDirectory(prefix="kurir-demo-") as folder:
-        await until(stop, work(Path(folder)))
+        await until(stop_signal(), work(Path(folder)))
     if not found:
         raise Trouble("stopped before the end")
     return found[0]

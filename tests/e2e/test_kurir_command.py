@@ -1,0 +1,75 @@
+"""`kurir up`, `status` and `down` where something goes wrong: nothing stays behind, nothing is called ready that is not."""
+
+import json
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.test_demo import kurir
+
+
+@pytest.fixture
+def home(tmp_path):
+    """Return a folder whose platform is stopped afterwards."""
+    yield tmp_path / "kurir"
+    kurir("down", home=tmp_path / "kurir")
+
+
+def up(home):
+    started = kurir("up", "--detach", home=home)
+    assert started.returncode == 0, started.stderr
+    return json.loads((home / "running.json").read_text())
+
+
+def pids(state):
+    return {part["pid"] for part in state["processes"].values()}
+
+
+def alive(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_down_ends_every_process_and_up_starts_again(home):
+    for _ in range(2):
+        state = up(home)
+        assert kurir("down", home=home).stdout.strip() == "stopped"
+        assert not [pid for pid in pids(state) if alive(pid)]
+
+
+def test_a_killed_supervisor_leaves_nothing_that_hinders_the_next(home):
+    first = up(home)
+    os.kill(first["pid"], signal.SIGKILL)
+    second = up(home)
+    assert not [pid for pid in pids(first) if alive(pid)]
+    os.kill(second["pid"], signal.SIGKILL)
+    while alive(second["pid"]):
+        time.sleep(0.05)
+    assert kurir("down", home=home).stdout.strip() == "stopped"
+    assert not [pid for pid in pids(second) if alive(pid)]
+
+
+def test_status_names_the_dependency_that_does_not_answer(home):
+    store = up(home)["processes"]["store"]["pid"]
+    os.kill(store, signal.SIGSTOP)
+    try:
+        found = kurir("status", "--json", home=home)
+    finally:
+        os.kill(store, signal.SIGCONT)
+    assert found.returncode == 3
+    services = json.loads(found.stdout)["services"]
+    assert {name: service["ready"] for name, service in services.items()} == {
+        "accounts": False, "campaigns": False, "channel-email": True,
+    }  # fmt: skip
+    assert services["campaigns"]["trouble"].startswith("store: ")
+
+
+def test_no_log_holds_a_token(home):
+    up(home)
+    assert kurir("logs", home=home).stdout
+    assert not [file for file in (home / "logs").iterdir() if "eyJ" in file.read_text()]
