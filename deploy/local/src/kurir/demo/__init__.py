@@ -1,6 +1,5 @@
 """Rehearses a channel's whole story on its practice platform."""
 
-import asyncio
 import tempfile
 from pathlib import Path
 
