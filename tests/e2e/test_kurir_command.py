@@ -6,6 +6,7 @@ import signal
 import time
 from pathlib import Path
 
+import nats
 import pytest
 
 from tests.e2e.test_demo import kurir
@@ -73,3 +74,20 @@ def test_no_log_holds_a_token(home):
     up(home)
     assert kurir("logs", home=home).stdout
     assert not [file for file in (home / "logs").iterdir() if "eyJ" in file.read_text()]
+
+
+async def test_a_bus_that_would_lose_data_is_refused_in_one_line(home):
+    nats_url = up(home)["nats_url"]
+    connection = await nats.connect(nats_url)
+    jetstream = connection.jetstream()
+    held = (await jetstream.stream_info("INBOX")).config
+    held.subjects = [*(held.subjects or []), "somebody.elses"]
+    await jetstream.update_stream(held)
+    await jetstream.publish("somebody.elses", b"kept")
+    await connection.close()
+    refused = kurir("topology", "apply", home=home)
+    assert refused.returncode == 1
+    assert refused.stderr.startswith("error: ")
+    assert "INBOX" in refused.stderr
+    assert refused.stderr.count("\n") == 1
+    assert kurir("topology", "check", home=home).returncode == 3

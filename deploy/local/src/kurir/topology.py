@@ -5,6 +5,7 @@ from contracts.channels import Channel
 from contracts.topology import topology as wanted
 from nats.aio.client import Client
 from servicekit import topology as rules
+from servicekit.errors import KurirError
 
 from kurir.home import Trouble
 
@@ -17,8 +18,8 @@ async def apply(nats_url: str, channels: tuple[Channel, ...] = DEFAULT_CHANNELS)
     connection = await _connect(nats_url)
     try:
         await rules.apply(connection.jetstream(timeout=15), wanted(channels))
-    except rules.TopologyError as error:
-        raise Trouble(str(error)) from error
+    except KurirError as error:
+        raise Trouble(error.detail) from error
     finally:
         await connection.close()
 
@@ -28,6 +29,8 @@ async def check(nats_url: str, channels: tuple[Channel, ...] = DEFAULT_CHANNELS)
     connection = await _connect(nats_url)
     try:
         return await rules.check(connection.jetstream(timeout=15), wanted(channels))
+    except KurirError as error:
+        raise Trouble(error.detail) from error
     finally:
         await connection.close()
 
