@@ -12,7 +12,7 @@ from contracts.channels import Channel
 from contracts.email import Auth, Security
 from contracts.inbox import Bounced
 from contracts.state import SessionStatus
-from servicekit.errors import Retry
+from servicekit.errors import Conflict, Retry
 
 from tests.integration.channel_email.recorder import SENDER, Attempt, Recorder, eventually, open_session, send_all
 
@@ -106,6 +106,29 @@ async def test_the_next_holder_goes_on_where_the_last_one_stopped(watch, host, a
     heir.positions = host.positions
     await watch(heir, account)
     await eventually(lambda: texts(heir) == ["dua"])
+
+
+async def test_a_lease_that_lapsed_for_a_moment_does_not_end_the_reading(watch, account, mail):
+    host = Lapsing(account)
+    await watch(host, account)
+    host.lapsed = True
+    await mail.client.inject(SENDER, text="satu")
+    await eventually(lambda: host.refused)
+    host.lapsed = False
+    await mail.client.inject(SENDER, text="dua")
+    await eventually(lambda: texts(host) == ["dua", "satu"])
+
+
+class Lapsing(Recorder):
+    """A host whose lease may be gone."""
+
+    lapsed, refused = False, 0
+
+    async def save_cursor(self, positions):
+        if self.lapsed:
+            self.refused += 1
+            raise Conflict("the account has another holder")
+        await super().save_cursor(positions)
 
 
 async def test_a_new_uidvalidity_loses_nothing_and_ids_tell_what_is_known(watch, host, account, mail):

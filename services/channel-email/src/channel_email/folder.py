@@ -12,6 +12,8 @@ from channel_email.settings import Settings
 _CHUNK = 50
 _CHUNK_BYTES = 1_000_000
 _DAY = timedelta(days=1)
+_GONE_AFTER_SECONDS = 60.0
+"""How long a UID that was given away and is not there may still appear: UIDNEXT rises before every session sees it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,8 @@ class FolderReader:
     ) -> None:
         self._box, self._positions, self._deliver, self._save = box, dict(positions), deliver, save
         self._limit, self._import_days = settings.inbound_limit_bytes, import_days
+        self._missing: dict[str, tuple[int, float]] = {}
+        """Folder → the UIDNEXT below which something is not there, and since when (monotonic)."""
 
     def catch_up(self, folder: str, stopped: threading.Event) -> None:
         """Deliver everything new. Raises ImapError, and what delivering and saving raise."""
@@ -71,16 +75,31 @@ class FolderReader:
         while position.uid + 1 < upcoming and not stopped.is_set():
             if self._box.selected != folder:
                 self._box.select(folder)
-            uids = self._box.uids_after(position.uid)
+            uids = self._box.uids_after(position.uid) or self._seen_anew(folder, position.uid)
             for chunk in self._chunks(uids):
                 if stopped.is_set():
                     return
                 self._take(chunk)
                 position = self._move(folder, Position(validity, chunk[-1].uid, int(time.time())))
-            reached = uids[-1] if uids else upcoming - 1
+            reached = uids[-1] if uids else self._given_up(folder, upcoming)
             if position.uid < reached:  # the rest was deleted before we saw it
                 position = self._move(folder, Position(validity, reached, int(time.time())))
+            elif not uids:
+                return  # the next look, or the server's word, comes soon enough
             validity, upcoming = self._box.status(folder)
+
+    def _seen_anew(self, folder: str, uid: int) -> list[int]:
+        """Look again with fresh eyes: a session may see an older state of its folder than the server has counted."""
+        self._box.select(folder)
+        return self._box.uids_after(uid)
+
+    def _given_up(self, folder: str, upcoming: int) -> int:
+        """Return the last UID that has been missing for so long that it was deleted; 0: none yet."""
+        missing, since = self._missing.setdefault(folder, (upcoming, time.monotonic()))
+        if time.monotonic() - since < _GONE_AFTER_SECONDS:
+            return 0
+        del self._missing[folder]
+        return missing - 1
 
     def _position(self, folder: str, validity: int, upcoming: int) -> Position:
         """Return where to go on; a folder new to us begins at its end, unless older mail was asked for.
@@ -104,6 +123,7 @@ class FolderReader:
         return self._move(folder, Position(validity, last, now))
 
     def _move(self, folder: str, position: Position) -> Position:
+        self._missing.pop(folder, None)
         positions = {**self._positions, folder: str(position)}
         self._save(positions)
         self._positions = positions

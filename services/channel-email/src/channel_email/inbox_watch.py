@@ -78,8 +78,14 @@ class InboxWatch:
                     self._read_for_ever(box)
             except ImapError as error:
                 words, wait = f"IMAP: {error.words}", _LOGIN_PAUSE_SECONDS if error.login else pause
-            except (Conflict, concurrent.futures.CancelledError):
-                return  # the account has another holder, or the session is closed
+            except concurrent.futures.CancelledError:
+                return  # the session is closed
+            except Conflict as error:
+                # Another holder: then this session is about to be closed. Or a lease that lapsed for a moment and was
+                # taken again: then nobody else would read.
+                _log.info("reading begins anew", account=self._account.host.account.account_id, error=str(error))
+                self._stopped.wait(first)
+                continue
             except Exception as error:
                 _log.warning("reading stopped", account=self._account.host.account.account_id, exc_info=error)
                 words = f"IMAP: {type(error).__name__}"
