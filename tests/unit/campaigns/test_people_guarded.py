@@ -4,7 +4,7 @@ from campaigns.main import build
 from campaigns.settings import Settings
 from servicekit.auth import assert_guarded
 
-PUBLIC = {"GET /livez", "GET /readyz", "GET /healthz", "GET /metrics", "GET /openapi.json", "/u/{token}"}
+PUBLIC = {"GET /livez", "GET /readyz", "GET /healthz", "GET /metrics", "GET /openapi.json", "GET /docs", "/u/{token}"}
 
 
 def test_every_route_asks_for_a_token_but_the_public_ones():

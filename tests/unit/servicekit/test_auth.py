@@ -24,7 +24,7 @@ from servicekit.auth import (
 from servicekit.errors import Permanent, Unauthorized
 from servicekit.settings import ServiceSettings
 
-PUBLIC = {"GET /livez", "GET /readyz", "GET /healthz", "GET /metrics", "GET /openapi.json"}
+PUBLIC = {"GET /livez", "GET /readyz", "GET /healthz", "GET /metrics", "GET /openapi.json", "GET /docs"}
 
 
 @pytest.fixture

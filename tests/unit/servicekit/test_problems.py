@@ -3,7 +3,7 @@
 import httpx
 import pytest
 from fastapi import APIRouter
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from servicekit import errors
 from servicekit.app import build_api
 from servicekit.settings import ServiceSettings
@@ -118,3 +118,31 @@ async def test_metrics_count_by_route_not_by_path(client):
     await client.get("/raise/missing")
     text = (await client.get("/metrics")).text
     assert 'route="/raise/{name}",status="404"' in text
+
+
+class Secretive(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    password: SecretStr = Field(min_length=10)
+
+
+@router.post("/secretive")
+async def secretive(_: Secretive) -> None:
+    return None
+
+
+@pytest.mark.parametrize(
+    ("content", "kind", "field", "words"),
+    [
+        (b"", "application/json", "body", "must be a JSON object, sent with Content-Type: application/json"),
+        (b"nonsense", "text/plain", "body", "must be a JSON object, sent with Content-Type: application/json"),
+        (b'{"password":', "application/json", "body", "is not JSON: Expecting value at character 12"),
+        (b"[1]", "application/json", "body", "must be a JSON object, sent with Content-Type: application/json"),
+        (b'{"pasword": "x"}', "application/json", "password", "is required"),
+        (b'{"password": "long enough", "x": 1}', "application/json", "x", "unknown field"),
+        (b'{"password": "short"}', "application/json", "password", "must have at least 10 characters"),
+    ],
+)
+async def test_a_refusal_is_told_in_words_for_a_person(client, content, kind, field, words):
+    answer = await client.post("/secretive", content=content, headers={"Content-Type": kind})
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0] == {"field": field, "message": words}

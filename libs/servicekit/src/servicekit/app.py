@@ -9,7 +9,7 @@ from typing import Any
 import uvicorn
 from fastapi import APIRouter, FastAPI
 
-from servicekit import health, logs, metrics, problems
+from servicekit import apidocs, health, logs, metrics, problems
 from servicekit.auth import Authenticator
 from servicekit.background import Supervisor, Work
 from servicekit.bus import Bus
@@ -57,6 +57,7 @@ def build_api(
     app.add_middleware(metrics.HttpMetrics)
     for router in (health.router, metrics.router, *routers):
         app.include_router(router, max_body_size=max_body_bytes)  # inside the middleware: counted, and a problem
+    apidocs.install(app)
     return app
 
 

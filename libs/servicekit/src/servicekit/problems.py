@@ -28,6 +28,7 @@ _STATUS: dict[type[errors.KurirError], int] = {
     errors.Retry: 503,
     errors.Permanent: 422,
 }
+_NO_OBJECT = "must be a JSON object, sent with Content-Type: application/json"
 _log = get_logger("servicekit.problems")
 
 
@@ -49,14 +50,31 @@ def problem(
 def field_errors(error: RequestValidationError | ValidationError) -> list[dict[str, str]]:
     """Return `[{"field": "smtp.port", "message": …}]`, without the input's values: they may be secrets."""
     return [
-        {"field": _field(found["loc"]), "message": str(found["msg"])}
-        for found in cast("list[dict[str, Any]]", error.errors())
+        {"field": _field(found), "message": _words(found)} for found in cast("list[dict[str, Any]]", error.errors())
     ]
 
 
-def _field(location: tuple[int | str, ...]) -> str:
-    parts = [str(part) for part in location]
-    return ".".join(parts[1:] if parts and parts[0] in {"body", "query", "path", "header", "cookie"} else parts)
+def _field(found: Mapping[str, Any]) -> str:
+    parts = [str(part) for part in found["loc"]]
+    if found["type"] == "json_invalid":
+        return "body"  # the rest is the position
+    if len(parts) > 1 and parts[0] in {"body", "query", "path", "header", "cookie"}:
+        parts = parts[1:]
+    return ".".join(parts) or "body"
+
+
+def _words(found: Mapping[str, Any]) -> str:
+    """Return pydantic's message in words for a person, where its own are for a programmer."""
+    kind, place = found["type"], found["loc"]
+    if kind == "missing" and len(place) > 1:
+        return "is required"
+    if kind in {"missing", "model_attributes_type", "model_type", "dict_type"}:
+        return _NO_OBJECT if len(place) == 1 else "must be a JSON object"
+    if kind == "json_invalid":
+        return f"is not JSON: {found['ctx']['error']} at character {place[-1]}"
+    if kind == "too_short" and found["ctx"]["field_type"] == "Value":  # pydantic's name for a secret
+        return f"must have at least {found['ctx']['min_length']} characters"
+    return "unknown field" if kind == "extra_forbidden" else str(found["msg"]).removeprefix("Value error, ")
 
 
 def from_error(error: errors.KurirError) -> JSONResponse:

@@ -1,8 +1,6 @@
 """What all routes share: problem documents in OpenAPI, ETags, cursors, and statuses of our own errors."""
 
 import re
-from collections.abc import Callable
-from functools import partial
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Header, Query, Request, Response
@@ -93,21 +91,6 @@ def install(app: FastAPI) -> None:
         retry = {"Retry-After": str(error.after_seconds)}
         return problem(429, "too_many_attempts", "Too many failed sign-ins; try again later.", headers=retry)
 
-    app.openapi = partial(_openapi, app.openapi)  # type: ignore[method-assign]  # FastAPI's documented way
     app.add_exception_handler(StaleVersion, stale)  # type: ignore[arg-type]  # Starlette types all as Exception
     app.add_exception_handler(VersionRequired, required)  # type: ignore[arg-type]
     app.add_exception_handler(TooManyAttempts, too_many)  # type: ignore[arg-type]
-
-
-def _openapi(make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """Correct what FastAPI cannot be told: the media type of problems, and the bearer token of each guarded route."""
-    document = make()
-    document["components"]["securitySchemes"] = {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}}
-    for path, methods in document["paths"].items():
-        for route in methods.values():
-            if path.startswith("/v1/") and path != "/v1/sessions":
-                route["security"] = [{"bearer": []}]
-            for status, answer in route["responses"].items():
-                if status >= "400" and "application/json" in answer.get("content", {}):
-                    answer["content"]["application/problem+json"] = answer["content"].pop("application/json")
-    return document
