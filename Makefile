@@ -51,7 +51,7 @@ faults: $(STAMP) ## kill, freeze and cut the real processes
 docs: $(STAMP) ## write the generated documents: AsyncAPI, OpenAPI, published schemas
 	$(BIN)/python -m contracts.compatibility --publish
 	$(BIN)/python -m contracts.asyncapi docs/asyncapi
-	$(BIN)/python tests/support/openapi.py docs/openapi
+	$(BIN)/python -m tests.support.openapi docs/openapi
 
 lock: $(STAMP) ## resolve the dependencies anew
 	$(BIN)/python requirements/lock.py $(LOCK)
