@@ -131,7 +131,8 @@ class AccountRunner:
                 self._finish(desired)
             case Action.CLEAN:
                 await self.close_session()
-                await clean_account(self._kit, self.account_id)
+                if await self._kit.desired.was_deleted(self.account_id):
+                    await clean_account(self._kit, self.account_id)
                 self.ended = True
 
     async def _open(self, desired: DesiredAccount) -> None:

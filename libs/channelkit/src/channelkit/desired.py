@@ -54,6 +54,13 @@ class Desired:
         except Permanent:
             return True
 
+    async def was_deleted(self, account_id: str) -> bool:
+        """Return whether somebody deleted it; not so in a bucket made anew, until accounts has projected it again.
+
+        Raises Unavailable.
+        """
+        return await self._bucket.was_deleted(account_id)
+
     def _on_change(self, key: str, entry: _Entry | None, revision: int) -> None:  # noqa: ARG002  # the watch's form
         value = entry.root if entry else None
         if key == ALL:

@@ -145,7 +145,8 @@ class ChannelManager:
     async def _hand_over(self, runner: AccountRunner) -> None:
         await runner.stop()
         await self.kit.leases.release(runner.account_id)
-        self.runners.pop(runner.account_id, None)
+        if self.runners.get(runner.account_id) is runner:  # not one begun meanwhile
+            del self.runners[runner.account_id]
 
     async def _report(self) -> None:
         for runner in list(self.runners.values()):

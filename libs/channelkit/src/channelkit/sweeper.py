@@ -37,7 +37,8 @@ class Sweeper:
         for subject in await self._subjects():
             await _one_by_one(self._judge(subject))
         for account_id in await self._traces():
-            if not await self._exists(account_id):
+            # a bucket made anew knows nobody yet: what was restored beside it must live until accounts has projected
+            if kit.desired.get(account_id) is None and await kit.desired.was_deleted(account_id):
                 _log.info("removing the traces of an account that is gone", account=account_id)
                 await _one_by_one(clean_account(kit, account_id))
         if boottime() >= self._vault_at:

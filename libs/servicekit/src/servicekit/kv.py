@@ -56,6 +56,11 @@ class Bucket(Generic[V]):
         stored = await self._last(key)
         return None if stored.data is None else Entry(self.parse(key, stored.data), stored.revision)
 
+    async def was_deleted(self, key: str) -> bool:
+        """Return whether somebody deleted the key, as against: it exists, or was never there (a bucket made anew)."""
+        stored = await self._last(key)
+        return stored.data is None and stored.revision > 0
+
     async def create(self, key: str, value: V, *, ttl_seconds: float | None = None) -> int:
         """Write a key that does not exist; return its revision. Raises Conflict where it does."""
         try:
