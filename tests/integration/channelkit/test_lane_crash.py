@@ -304,3 +304,20 @@ async def test_a_takeover_while_ours_is_out_leaves_the_end_to_the_heir(world: Wo
     entry = await world.entry(made)
     assert (entry.state, entry.token) == ("claimed", "theirs")
     assert not [event for event in await world.events() if isinstance(event, Cancelled | Unknown)]
+
+
+async def test_a_lane_that_ends_while_the_bus_is_slow_still_writes_what_was_sent(world: World):
+    """The answer is known, its way to the ledger is blocked, and the lane is told to end."""
+    replica = await world.replica(start=False)
+
+    async def blocked(_: str) -> None:
+        await asyncio.sleep(60)
+
+    world.platform.acts["to1"].append(doing(lambda _: replica.on_write("$KV.ledger", blocked)))
+    await replica.start()
+    made = await world.send(1)
+    await world.eventually(lambda: world.platform.received)
+    await asyncio.sleep(0.1)
+    await replica.lane.stop(0.1)
+    assert (await world.entry(made)).state == "sent"
+    assert [type(event) for event in await world.outcomes(1)] == [Sent]

@@ -80,6 +80,9 @@ class Settler:
         except _TROUBLE:
             self.finish(attempt)
             return
+        except asyncio.CancelledError:  # the lane ends while NATS is slow: what is known must still be written
+            self.finish(attempt)
+            raise
         attempt.answers = 0
         written.add_done_callback(partial(self._on_answer, attempt, "written"))
         announced.add_done_callback(partial(self._on_answer, attempt, "announced"))

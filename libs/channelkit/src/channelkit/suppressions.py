@@ -34,7 +34,8 @@ class Suppressions:
             stored |= await self._last(subjects[start : start + _MOST_KEYS], timeout)
         if not stored:
             return {}
-        return {a: _entry(stored[s]) for a, several in asked.items() for s in several if s in stored}
+        found = {a: [_entry(stored[s]) for s in several if s in stored] for a, several in asked.items()}
+        return {address: _strictest(entries) for address, entries in found.items() if entries}
 
     def _digests(self, address: str) -> list[str]:
         return self._hasher.digests(self._channel, address)
@@ -70,6 +71,11 @@ class Suppressions:
         finally:
             await sub.unsubscribe()
         return found
+
+
+def _strictest(entries: list[SuppressionEntry]) -> SuppressionEntry:
+    """Return the one that forbids even an answer, where an address has several, under keys of different age."""
+    return next((entry for entry in entries if entry.forbids("reply")), entries[0])
 
 
 def _entry(data: bytes) -> SuppressionEntry:

@@ -69,15 +69,18 @@ class Ledger:
         data = entry.model_dump_json(exclude_defaults=True).encode()
         return await self._bus.pipe.publish(self._bucket.subject(key), data, headers)
 
-    async def cancel(self, key: str, reason: str, *, detail: str = "", token: str | None = None) -> CancelResult:
+    async def cancel(
+        self, key: str, reason: str, *, detail: str = "", token: str | None = None, tries: int = 0
+    ) -> CancelResult:
         """Claim an attempt with `cancelled`, or leave the wish with whoever is sending it. Safe to do again.
 
-        *token* recognises one's own earlier call: the same token on a `cancelled` entry counts as `won`.
+        *token* recognises one's own earlier call: the same token on a `cancelled` entry counts as `won`. *tries*: those
+        of the row so far, for its next attempt.
         """
         token = token or secrets.token_hex(16)
         found: Found | None = None
         while True:
-            result = _cancelling(found, reason, detail, token)
+            result = _cancelling(found, reason, detail, token, tries)
             if found is not None and result.entry is found.entry:
                 return result
             try:
@@ -103,10 +106,10 @@ async def written(answer: "asyncio.Future[api.PubAck]", key: str = "ledger") -> 
         raise
 
 
-def _cancelling(found: Found | None, reason: str, detail: str, token: str) -> CancelResult:
+def _cancelling(found: Found | None, reason: str, detail: str, token: str, tries: int) -> CancelResult:
     """Decide from what the ledger holds; an entry returned as it was needs no write."""
     if found is None or found.entry.state == "released":
-        tries = found.entry.tries if found else 0
+        tries = max(tries, found.entry.tries if found else 0)
         parts = found.entry.parts_done if found else []
         entry = LedgerEntry(
             state="cancelled", token=token, reason=reason, detail=detail, tries=tries, parts_done=parts, at=utcnow()
