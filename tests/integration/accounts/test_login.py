@@ -63,6 +63,7 @@ async def test_nobody_holding_the_session_is_said_at_once(service: Service):
     body = {"challenge_id": "c", "answer": "1"}
     answer = await service.http.post(f"/v1/accounts/{account}/challenge/answer", json=body)
     assert (answer.status_code, answer.json()["reason"]) == (503, "no_responder")
+    assert "req." not in answer.json()["detail"]  # a subject tells a person nothing
     assert answer.headers["Retry-After"]
     await service.http.post(f"/v1/accounts/{account}/deactivate")
     assert (await service.http.post(f"/v1/accounts/{account}/challenge/answer", json=body)).status_code == 409

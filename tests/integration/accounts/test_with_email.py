@@ -76,6 +76,7 @@ async def test_the_life_of_an_account(office: Service, mail: Any, tmp_path: Path
         wrong = await tested("wrong")
         assert (wrong["ok"], wrong["steps"][-1]["ok"]) == (False, False)
         assert "535" in wrong["steps"][-1]["detail"]
+        assert "535" in wrong["detail"]
 
         made = await office.create(**login(mail, "wrong"))
         path = f"/v1/accounts/{made['id']}"

@@ -291,6 +291,11 @@ async def test_every_failure_of_a_test_is_named(app_settings, account, mail):
     assert not (await steps(app_settings, with_smtp(port=1)))["smtp connect"].ok
     untrusted = (await steps(app_settings, account.model_copy(update={"ca_file": None, "imap": None})))["smtp tls"]
     assert "certificate is not trusted" in untrusted.detail
+    wrong_port = (await steps(app_settings, with_smtp(security=Security.TLS)))["smtp tls"]
+    assert "choose STARTTLS" in wrong_port.detail
+    imap = account.imap.model_copy(update={"port": mail.ports.imap, "security": Security.TLS})
+    wrong_port = (await steps(app_settings, account.model_copy(update={"imap": imap})))["imap tls"]
+    assert "choose STARTTLS" in wrong_port.detail
     plain = (await steps(app_settings, with_smtp(security=Security.NONE)))["smtp auth"]
     assert not plain.ok
     assert plain.detail

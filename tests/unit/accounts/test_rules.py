@@ -1,9 +1,11 @@
 """Small rules: the dot, the worker's state, forms, the catalog, the grid as CSV, the vault."""
 
 from datetime import UTC, datetime, timedelta
+from typing import get_args
 
 import pytest
 from accounts import catalog, export
+from accounts.api import StatusFilter
 from accounts.domain import Account, Dot, StaleVersion, dot, is_fresh
 from accounts.fields import CREDENTIALS, SETTINGS
 from accounts.forms import AccountPatch, NewAccount, PaceForm
@@ -164,3 +166,7 @@ def test_channels_are_a_setting(monkeypatch):
     monkeypatch.setenv("KURIR_CHANNELS", "fax")
     with pytest.raises(ValidationError, match="unknown channels: fax"):
         Settings()
+
+
+def test_accounts_are_filtered_by_every_dot_and_state():
+    assert set(get_args(StatusFilter)) == {*Dot, *SessionStatus, "inactive", "deleting"}

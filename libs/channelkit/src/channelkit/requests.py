@@ -113,7 +113,12 @@ async def serve_tests(bus: Bus, driver: ChannelDriver, channel: Channel, sealer:
         values = json.loads(sealer.open(request.credentials, f"test/{channel}"))
         steps = await driver.test(channel, request.settings, Credentials(values))
         failed = next((s for s in steps if not s.ok), None)
-        return Reply(ok=failed is None, error=failed.name if failed else None, steps=steps)
+        return Reply(
+            ok=failed is None,
+            error=failed.name if failed else None,
+            detail=failed.detail if failed else "",
+            steps=steps,
+        )
 
     return await serve(
         bus, subjects.test(channel), TestSettings, handle, queue=f"test_{channel}", timeout=_TEST_SECONDS

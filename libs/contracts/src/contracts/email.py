@@ -6,7 +6,7 @@ They are `DesiredAccount.settings`; the credentials beside them are `smtp_passwo
 import re
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
@@ -83,7 +83,7 @@ class ImapSettings(Value):
 class EmailSettings(Value):
     """All settings of an e-mail account. A preset fills what is left out; `imap: null` means no replies are read."""
 
-    preset: str = Field(default="custom", pattern="^(gmail|outlook|yahoo|zoho|custom)$")
+    preset: Literal["gmail", "outlook", "yahoo", "zoho", "custom"] = "custom"
     smtp: SmtpSettings
     imap: ImapSettings | None = None
     messages_per_connection: int = Field(default=100, ge=1, le=100_000)

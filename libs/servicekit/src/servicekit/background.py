@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
+from servicekit.errors import Unavailable
 from servicekit.health import Health
 from servicekit.logs import get_logger
 from servicekit.metrics import TASK_RESTARTS
@@ -55,9 +56,17 @@ class Supervisor:
                 pause = FIRST_PAUSE_SECONDS if loop.time() - started > HEALTHY_AFTER_SECONDS else pause
                 self._health.tasks[name] = f"failed, again in {pause:g} s: {error!r}"[:300]
                 TASK_RESTARTS.labels(name).inc()
-                _log.error("background task failed", task=name, again_in_seconds=pause, exc_info=error)
+                _say(name, pause, error)
                 await asyncio.sleep(pause)
                 pause = min(LONGEST_PAUSE_SECONDS, pause * 2)
             else:
                 self._health.tasks[name] = "done"
                 return
+
+
+def _say(task: str, pause: float, error: Exception) -> None:
+    """Log an outage as one line (it will pass), anything else with its traceback (it is a bug)."""
+    if isinstance(error, Unavailable):
+        _log.warning("background task waits", task=task, again_in_seconds=pause, error=error.detail or error.reason)
+    else:
+        _log.error("background task failed", task=task, again_in_seconds=pause, exc_info=error)

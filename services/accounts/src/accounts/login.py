@@ -18,6 +18,10 @@ from accounts.usecases import Editing, merged
 from accounts.vault import CredentialSealer
 from accounts.views import TestResult
 
+_NOBODY = {
+    "no_responder": "Nobody answers for this account or channel now: its service is down, or it is just logging in."
+}
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -88,5 +92,7 @@ async def test(bus: Bus, vault: CredentialSealer, trial: Trial, timeout: float) 
 async def _ask(bus: Bus, subject: str, message: Message, timeout: float) -> Reply:
     try:
         return Reply.model_validate_json(await bus.request(subject, message, timeout))
+    except Unavailable as error:
+        raise Unavailable(_NOBODY.get(error.reason, error.detail), reason=error.reason) from error
     except ValidationError as error:
         raise Unavailable("The channel's service answered something that is not a reply.") from error

@@ -13,6 +13,7 @@ from servicekit.clock import utcnow
 from servicekit.errors import Conflict, Invalid, NotFound
 
 from accounts import events
+from accounts.catalog import TITLES
 from accounts.domain import Account, PendingEvent, StaleVersion
 from accounts.fields import check_credentials, check_settings
 from accounts.ports import AccountStore
@@ -32,8 +33,8 @@ class Rules:
     def require_enabled(self, channel: Channel) -> None:
         """Raise Invalid where the deployment is not subscribed to the channel."""
         if channel not in self.enabled:
-            title = f"{channel.replace('_', ' ').title()} {channel.category.title()}"
-            raise Invalid({"channel": f"make sure you are subscribed to {title}"})
+            title = f"{TITLES[channel]} {channel.category.title()}"
+            raise Invalid({"channel": f"make sure you are subscribed to {title}: it is not among KURIR_CHANNELS"})
 
 
 @dataclass(frozen=True)

@@ -152,9 +152,18 @@ def _translated(error: Exception, step: str) -> ConnectError:
         return ConnectError(kind, step, words, error.code)
     if step == "auth" and isinstance(error, aiosmtplib.SMTPException) and not isinstance(error, OSError):
         return ConnectError("login", step, str(error))  # such as: AUTH is not offered without TLS
+    if words := plain_port(error):
+        return ConnectError("tls", "tls", words)
     if isinstance(error, ssl.SSLError) or isinstance(error.__cause__, ssl.SSLError) or step == "tls":
         return ConnectError("tls", "tls", _words(error))
     return ConnectError("network", step, _words(error))
+
+
+def plain_port(error: Exception) -> str:
+    """Return advice where TLS was begun with a server that expects plain words first, else nothing."""
+    if "WRONG_VERSION_NUMBER" not in str(error):
+        return ""
+    return "the server does not speak SSL/TLS on this port: choose STARTTLS, or the port for SSL/TLS"
 
 
 def _certificate_error(error: BaseException | None) -> str:

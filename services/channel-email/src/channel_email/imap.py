@@ -15,7 +15,7 @@ from typing import Any
 from contracts.email import Auth, EmailSettings, Security
 from imap_tools import BaseMailBox, ImapToolsError, MailBox, MailBoxStartTls, MailBoxUnencrypted
 
-from channel_email.client import tls_context
+from channel_email.client import plain_port, tls_context
 
 _HEADLINE = re.compile(rb"UID (\d+)|RFC822\.SIZE (\d+)|INTERNALDATE \"([^\"]+)\"")
 _JUNK = {"junk", "spam", "bulk", "bulk mail", "junk email", "junk e-mail", "[gmail]/spam"}
@@ -288,7 +288,7 @@ def _translated(step: str, *, login: bool = False) -> Iterator[None]:
     except (ImapToolsError, imaplib.IMAP4.error) as error:
         raise ImapError(step, _server_words(error), login=login) from error
     except (OSError, EOFError, ValueError, KeyError, IndexError) as error:
-        raise ImapError(step, str(error) or type(error).__name__) from error
+        raise ImapError(step, plain_port(error) or str(error) or type(error).__name__) from error
 
 
 def _server_words(error: Exception) -> str:
