@@ -34,7 +34,7 @@ async def _one(kurir: Live, store: str, rows: int) -> list[Figure]:
     connection = await kurir.bus()
     stream = connection.jetstream()
     await kurir.kill("channel-email")
-    accounts = await _pretend_accounts(stream, rows // PER_ACCOUNT)
+    accounts = await _pretend_accounts(stream, rows // PER_ACCOUNT + 3 + rows // 8_000)
     story = kurir.tell(rows)
     contacts = await story.contacts()
     before = memory_mb(kurir.child("campaigns").process.pid)

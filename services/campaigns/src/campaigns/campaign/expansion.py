@@ -50,10 +50,10 @@ async def advance(ctx: Context, lease: Lease) -> bool:
 async def _finish(ctx: Context, lease: Lease, state: dict[str, Any]) -> None:
     while await counts.refresh(ctx):
         pass
-    found = await counts.of_campaign(ctx, lease.id)
+    found = await counts.publish(ctx, lease.id)
     rows = sum(found.get(name, 0) for name in ("pending", "cancelled", "queued", "sent", "failed", "unknown"))
     done = {**state, "phase": "done", "duplicates": max(0, state["entries"] - rows)}
-    changes: dict[str, Any] = {"expansion": done, "counts": found}
+    changes: dict[str, Any] = {"expansion": done}
     if state["missing"] and not lease.campaign.get("allow_missing"):
         sample = {"reason": "missing_variables", "count": state["missing"], "sample": state["missing_sample"]}
         changes |= {"status": "paused", "attention": sample}

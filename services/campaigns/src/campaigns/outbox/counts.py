@@ -58,9 +58,12 @@ async def recount(ctx: Context, name: str) -> dict[str, int]:
     counts = await _count(ctx, name)
     kept = {"counts": counts, "dirty": False, **_parts(name)}
     if before is None:
-        await ctx.db[SLICES].update_one({"_id": name}, {"$set": {**kept, "gen": 0}}, upsert=True)
+        await ctx.db[SLICES].update_one(
+            {"_id": name}, {"$set": {**kept, "gen": 0}, "$inc": {"counted": 1}}, upsert=True
+        )
     else:
-        await ctx.db[SLICES].update_one({"_id": name, "gen": before["gen"]}, {"$set": kept})
+        now = {"_id": name, "gen": before["gen"]}
+        await ctx.db[SLICES].update_one(now, {"$set": kept, "$inc": {"counted": 1}})
     return counts
 
 
@@ -113,10 +116,22 @@ def total(slices: Iterable[Document]) -> dict[str, int]:
     return counts
 
 
+def _reading(slices: Iterable[Document]) -> int:
+    """Return how many counts a reading rests on: it only rises."""
+    return sum(int(one.get("counted", 0)) for one in slices)
+
+
 async def publish(ctx: Context, campaign: str) -> dict[str, int]:
-    """Set a campaign's counts from its slices, tell live pages, and have a dispatcher finish it if nothing is left."""
-    counts = await of_campaign(ctx, campaign)
-    await ctx.db["campaigns"].update_one({"_id": campaign}, {"$set": {"counts": counts}})
+    """Set a campaign's counts from its slices, tell live pages, and have a dispatcher finish it if nothing is left.
+
+    Two of us may read and write crosswise: what was read from fewer counts of slices never replaces a later reading.
+    """
+    slices = [one async for one in ctx.db[SLICES].find({"campaign": campaign}, {"counts": 1, "counted": 1})]
+    counts, reading = total(slices), _reading(slices)
+    not_later = [{"counted": {"$lte": reading}}, {"counted": None}]
+    await ctx.db["campaigns"].update_one(
+        {"_id": campaign, "$or": not_later}, {"$set": {"counts": counts, "counted": reading}}
+    )
     if not counts.get("pending") and not counts.get("queued"):
         nearly = {"_id": campaign, "status": "processing", "kind": "campaign", "expansion.phase": "done"}
         await ctx.db["campaigns"].update_one(nearly, {"$min": {"due_at": utcnow()}, "$inc": {"touched": 1}})
