@@ -70,6 +70,13 @@ def test_status_names_the_dependency_that_does_not_answer(home):
     assert services["campaigns"]["trouble"].startswith("store: ")
 
 
+def test_url_says_where_a_service_listens(home):
+    assert "not up" in kurir("url", "accounts", home=home).stderr
+    state = up(home)
+    assert kurir("url", "accounts", home=home).stdout.strip() == state["services"]["accounts"]
+    assert "there is: accounts, campaigns, channel-email" in kurir("url", "fax", home=home).stderr
+
+
 def test_no_log_holds_a_token(home):
     up(home)
     assert kurir("logs", home=home).stdout

@@ -114,6 +114,18 @@ def token(
     print(tokens.issue(_home(home).open(), role, hours))
 
 
+@app.command()
+def url(part: Annotated[str, typer.Argument(help="A service, such as accounts.")], home: HomeOption = None) -> None:
+    """Print where a service listens: the usual port, or another where that was taken."""
+    place = _home(home)
+    state = place.state()
+    if state is None:
+        raise Trouble(f"Kurir is not up in {place.folder}: start it with kurir up")
+    if part not in state["services"]:
+        raise Trouble(f"there is no {part!r}; there is: {', '.join(state['services'])}")
+    print(state["services"][part])
+
+
 @topology_app.command("apply")
 def topology_apply(
     nats_url: Annotated[str | None, typer.Option(help="$NATS_URL, else the running platform's.")] = None,
