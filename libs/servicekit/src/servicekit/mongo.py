@@ -6,12 +6,13 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import bson.errors
 import pymongo.errors
 from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorCollection
 from pymongo import ASCENDING, DESCENDING, IndexModel, InsertOne, ReplaceOne, ReturnDocument, UpdateMany, UpdateOne
 from pymongo.results import BulkWriteResult, DeleteResult, InsertManyResult, InsertOneResult, UpdateResult
 
-from servicekit.errors import Conflict, Permanent, Unavailable
+from servicekit.errors import Conflict, Invalid, Permanent, Unavailable
 from servicekit.settings import ServiceSettings
 
 __all__ = [
@@ -62,7 +63,7 @@ class BulkFailed(Conflict):
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Raise our errors for PyMongo's: Unavailable where the store is away, DuplicateKey, BulkFailed."""
+    """Raise our errors for PyMongo's: Unavailable where the store is away, DuplicateKey, BulkFailed, Invalid."""
     try:
         yield
     except pymongo.errors.DuplicateKeyError as error:
@@ -71,6 +72,8 @@ def translated() -> Iterator[None]:
         raise _bulk(error) from error
     except pymongo.errors.DocumentTooLarge as error:
         raise Permanent("too_large", str(error)[:300]) from error
+    except (OverflowError, UnicodeEncodeError, bson.errors.BSONError) as error:  # a number over 64 bits, half a surrogate pair
+        raise Invalid(detail=f"holds a value that cannot be stored: {error}"[:300]) from error
     except (pymongo.errors.ConnectionFailure, pymongo.errors.ExecutionTimeout) as error:
         raise Unavailable(f"store: {type(error).__name__}: {str(error)[:200]}") from error
 

@@ -1,5 +1,6 @@
 """Errors as RFC 9457 problem documents: what is wrong, in which field, and when to come back."""
 
+import json
 from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from typing import Any, cast
@@ -32,6 +33,14 @@ _NO_OBJECT = "must be a JSON object, sent with Content-Type: application/json"
 _log = get_logger("servicekit.problems")
 
 
+class _Json(JSONResponse):
+    """JSON of whatever a client sent: half a surrogate pair in a field's name stays an escape."""
+
+    def render(self, content: Any) -> bytes:
+        text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        return text.encode("utf-8", "backslashreplace")
+
+
 def problem(
     status: int, reason: str, detail: str = "", *, headers: Mapping[str, str] | None = None, **more: Any
 ) -> JSONResponse:
@@ -44,7 +53,7 @@ def problem(
         "detail": detail,
         **more,
     }
-    return JSONResponse(body, status_code=status, headers=dict(headers or {}), media_type=MEDIA_TYPE)
+    return _Json(body, status_code=status, headers=dict(headers or {}), media_type=MEDIA_TYPE)
 
 
 def field_errors(error: RequestValidationError | ValidationError) -> list[dict[str, str]]:

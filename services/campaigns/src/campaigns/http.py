@@ -1,5 +1,6 @@
 """What the service's routes share: who calls, versions as ETags, JSON of stored documents."""
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
@@ -17,6 +18,7 @@ Limit = Annotated[int, Query(ge=1, le=MAX_PAGE)]
 Cursor = Annotated[str | None, Query(max_length=500)]
 IfMatch = Annotated[str | None, Header(alias="If-Match")]
 
+_VERSION = re.compile(r'\s*(?:W/)?"?([0-9]{1,18})"?\s*')
 _PRIVATE = frozenset({"pending_events", "relay_at", "search", "addresses", "dirty", "changes", "key", "seq"})
 
 
@@ -27,9 +29,8 @@ def etag(document: Mapping[str, Any]) -> dict[str, str]:
 
 def version_of(if_match: str | None, given: int | None = None) -> int:
     """Return the version an edit is based on, from If-Match or the body. Raises Invalid without one."""
-    text = (if_match or "").strip().removeprefix("W/").strip('"')
-    if text.isdigit():
-        return int(text)
+    if found := _VERSION.fullmatch(if_match or ""):
+        return int(found[1])
     if given is not None:
         return given
     raise Invalid({"version": "send the version you have read, in If-Match or as `version`"})

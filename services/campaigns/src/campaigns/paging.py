@@ -47,7 +47,7 @@ def _behind(cursor: str | None) -> tuple[int, str | None] | None:
     match decode_cursor(cursor):
         case None:
             return None
-        case [int(number), str(last_id)]:
+        case [int(number), str(last_id)] if 0 <= number <= EVERYTHING:
             return number, last_id
     raise Invalid({"cursor": "is not one of ours"})
 

@@ -19,13 +19,15 @@ _Line = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200, 
 def _zone(name: str) -> str:
     try:
         zoneinfo.ZoneInfo(name)
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError) as error:
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as error:
         raise ValueError("is not a time zone such as Asia/Jakarta") from error
     return name
 
 
 class SendingHours(BaseModel):
     """When messages may leave: between `start` and `end` (may pass midnight) on the given days, Monday = 0."""
+
+    model_config = ConfigDict(extra="forbid")
 
     start: str = Field(pattern=_CLOCK)
     end: str = Field(pattern=_CLOCK)
@@ -36,10 +38,14 @@ class SendingHours(BaseModel):
 class Schedule(BaseModel):
     """When a campaign begins, ends and rests."""
 
+    model_config = ConfigDict(extra="forbid")
+
     start: Time | None = None
     end: Time | None = None
     hours: SendingHours | None = None
-    per_day: int | None = Field(default=None, ge=1, description="Messages per day, in the time zone of `hours` or UTC")
+    per_day: int | None = Field(
+        default=None, ge=1, le=10**9, description="Messages per day, in the time zone of `hours` or UTC"
+    )
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -50,6 +56,8 @@ class Schedule(BaseModel):
 
 class PaceOverride(BaseModel):
     """A slower pace for this campaign than its accounts have."""
+
+    model_config = ConfigDict(extra="forbid")
 
     per_second: float | None = Field(default=None, gt=0, le=10_000)
     min_pause_seconds: float = Field(default=0, ge=0, le=86_400)

@@ -10,6 +10,7 @@ _TOKENS = r"\{\{.*?\}\}|\{%.*?%\}|[{|}]"
 _TEXT = re.compile(f"({_TOKENS})", re.DOTALL)
 _HTML = re.compile(f"({_OPAQUE_HTML}{_TOKENS})", re.DOTALL | re.IGNORECASE)
 _MAX_CHOICES = 200
+_MAX_DEPTH = 30
 
 
 @dataclass
@@ -40,7 +41,7 @@ def spin(source: str, *, html: bool = False) -> Spun:
     counts: list[int] = []
     stack = [_Group()]
     for piece in (_HTML if html else _TEXT).split(source):
-        if piece == "{":
+        if piece == "{" and len(stack) <= _MAX_DEPTH:
             stack.append(_Group())
         elif piece == "|" and len(stack) > 1:
             stack[-1].parts.append([])

@@ -87,9 +87,10 @@ def normalise(channel: str, text: str, region: str = "ID") -> str:
     """Return an address of *channel* in its normal form. Raises AddressError."""
     if channel == Channel.EMAIL:
         return email(text)
-    if channel == Channel.WHATSAPP and "@" not in text:
+    bare = one_line(text).strip("@ ")  # what `handle` would leave of it must not be a number the next time
+    if channel == Channel.WHATSAPP and "@" not in bare:
         return phone(text, region)
-    if channel == Channel.TELEGRAM and text.strip().startswith(("+", "0")):
+    if channel == Channel.TELEGRAM and bare.startswith(("+", "0")):
         return phone(text, region)
     return handle(text)
 

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field
-from servicekit.errors import NotFound
+from servicekit.errors import Invalid, NotFound
 from servicekit.pagination import Page, decode_cursor, encode_cursor
 
 from campaigns.contacts import groups
@@ -49,6 +49,8 @@ class Rename(BaseModel):
 async def _page(ctx: Context, kind: groups.Kind, key: str, cursor: str | None, limit: int) -> Page[dict[str, Any]]:
     """Return lists by name or tags by themselves: there are few, and *key* is indexed."""
     after = decode_cursor(cursor)
+    if after is not None and not isinstance(after, str):
+        raise Invalid({"cursor": "is not one of ours"})
     where = {key: {"$gt": after}} if after else {}
     found = await ctx.db[kind].find_list(where, sort=[(key, 1)], limit=limit + 1)
     more, items = len(found) > limit, found[:limit]

@@ -72,4 +72,4 @@ def as_download(stream: AsyncIterator[bytes], filename: str, content_type: str, 
         "Cache-Control": "private, max-age=86400",
         "Content-Length": str(size),
     }
-    return StreamingResponse(stream, media_type=content_type, headers=headers)
+    return StreamingResponse(stream, media_type=usecases.plain_type(content_type), headers=headers)

@@ -16,7 +16,7 @@ from campaigns.contacts import store as contacts
 from campaigns.context import Context
 
 Document = dict[str, Any]
-_TYPE = re.compile(r"^[\w.+-]{1,60}/[\w.+-]{1,100}$")
+_TYPE = re.compile(r"[\w.+-]{1,60}/[\w.+-]{1,100}", re.ASCII)
 _UNFIT = re.compile(r'[/\\:*?"<>|]')
 
 
@@ -36,6 +36,11 @@ def file_name(text: str) -> str:
     return _UNFIT.sub("_", addresses.one_line(last))[:200].strip(". ") or "file"
 
 
+def plain_type(text: str) -> str:
+    """Return a content type fit for a header; what a stranger's mail claims may be none."""
+    return text if _TYPE.fullmatch(text) else "application/octet-stream"
+
+
 async def add(ctx: Context, data: bytes, filename: str, content_type: str, by: str) -> Document:
     """Store a file; the content first, so that what a crash leaves is an orphan, not a promise. Raises TooLarge, Invalid."""
     if len(data) > ctx.settings.media_max_bytes:
@@ -47,7 +52,7 @@ async def add(ctx: Context, data: bytes, filename: str, content_type: str, by: s
         "seq": await contacts.next_numbers(ctx, "media"),
         "object": await bucket(ctx).put(data),
         "filename": file_name(filename),
-        "content_type": content_type if _TYPE.match(content_type) else "application/octet-stream",
+        "content_type": plain_type(content_type),
         "size": len(data),
         "sha256": hashlib.sha256(data).hexdigest(),
         "created_at": utcnow(),

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from pydantic import BaseModel, Field
-from servicekit.errors import Permanent
+from servicekit.errors import Invalid, Permanent
 from servicekit.pagination import Page, decode_cursor, encode_cursor
 
 from campaigns import paging
@@ -71,7 +71,9 @@ async def _found(ctx: Context, where: dict[str, Any], wanted: OutboxFilter) -> P
     where["find"] = {"$regex": f"^{re.escape((wanted.q or '').strip().casefold())}"}
     below = decode_cursor(wanted.cursor)
     if below is not None:
-        where["seq"] = {"$lt": int(below)}
+        if not isinstance(below, int) or not 0 <= below <= paging.EVERYTHING:
+            raise Invalid({"cursor": "is not one of ours"})
+        where["seq"] = {"$lt": below}
     rows = await ctx.db[ROWS].find_list(where, sort=[("seq", -1)], limit=wanted.limit + 1)
     more = len(rows) > wanted.limit
     rows = rows[: wanted.limit]

@@ -14,6 +14,7 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+_NOT_FILES = frozenset({"idna", "punycode", "undefined", "unicode-escape", "raw-unicode-escape"})
 _NOT_TEXT = (
     (b"PK\x03\x04", "is an Excel workbook or a ZIP: save it as CSV (UTF-8) first"),
     (b"\xd0\xcf\x11\xe0", "is an old Excel workbook: save it as CSV (UTF-8) first"),
@@ -40,10 +41,14 @@ def detect(file: BinaryIO, wanted: str | None = None) -> str:
 
 
 def _known(name: str) -> str:
+    """Return the codec's name. Raises Invalid for what turns bytes into bytes (a zip bomb's way in) or reads names."""
     try:
-        return codecs.lookup(name).name
-    except LookupError as error:
+        found = codecs.lookup(name)
+    except (LookupError, ValueError) as error:
         raise Invalid({"encoding": f"{name} is not an encoding we know"}) from error
+    if not found._is_text_encoding or found.name in _NOT_FILES:  # noqa: SLF001  # what open() itself asks
+        raise Invalid({"encoding": f"{name} is not an encoding of text files"})
+    return found.name
 
 
 def _candidates(head: bytes) -> list[str]:

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 from servicekit.clock import utcnow
-from servicekit.errors import NotFound
+from servicekit.errors import Invalid, NotFound
 from servicekit.mongo import ASCENDING, BulkFailed, IndexModel, ensure_indexes
 from servicekit.pagination import Page, decode_cursor, encode_cursor
 
@@ -110,15 +110,24 @@ async def add_problems(ctx: Context, import_id: str, problems: Iterable[Problem]
 
 async def problems(ctx: Context, work: Document, *, kind: str, cursor: str | None, limit: int) -> Page[Document]:
     """Return what was wrong, by line: one thousand lines at a time, only those that have something."""
-    after = decode_cursor(cursor) or [-1, ""]
+    after = _behind(cursor)
     found: list[Document] = []
-    for number in sorted(n for n in work["slices"] if n >= int(after[0]) // SLICE_LINES):
+    for number in sorted(n for n in work["slices"] if n >= after[0] // SLICE_LINES):
         part = [p async for p in _slice(ctx, work["_id"], number, kind)]
-        found += [p for p in part if (p["line"], p["_id"]) > (int(after[0]), str(after[1]))]
+        found += [p for p in part if (p["line"], p["_id"]) > after]
         if len(found) > limit:
             break
     more, items = len(found) > limit, found[:limit]
     return Page(items=items, next_cursor=encode_cursor([items[-1]["line"], items[-1]["_id"]]) if more else None)
+
+
+def _behind(cursor: str | None) -> tuple[int, str]:
+    match decode_cursor(cursor):
+        case None:
+            return -1, ""
+        case [int(line), str(last_id)]:
+            return line, last_id
+    raise Invalid({"cursor": "is not one of ours"})
 
 
 async def every_problem(ctx: Context, work: Document) -> AsyncIterator[Document]:

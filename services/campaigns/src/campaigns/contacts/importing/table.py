@@ -106,16 +106,17 @@ def _sniff(sample: list[str]) -> str:
 
 
 def _names(header: Iterable[str]) -> list[str]:
-    names: list[str] = []
-    for number, text in enumerate(header, 1):
+    texts = list(header)
+    if len(texts) > MAX_COLUMNS:  # before they are named: that takes the square of their number
+        raise Invalid({"file": f"has {len(texts)} columns, at most {MAX_COLUMNS} are taken"})
+    names: dict[str, None] = {}
+    for number, text in enumerate(texts, 1):
         base = " ".join(text.replace("\ufeff", "").replace("\x00", "").split()) or f"column_{number}"
         name, repeat = base, 2
         while name in names:
             name, repeat = f"{base}_{repeat}", repeat + 1
-        names.append(name)
-    if len(names) > MAX_COLUMNS:
-        raise Invalid({"file": f"has {len(names)} columns, at most {MAX_COLUMNS} are taken"})
-    return names
+        names[name] = None
+    return list(names)
 
 
 def _rows(table: Table, after_line: int) -> Iterator[Row]:
