@@ -10,6 +10,7 @@ from servicekit.errors import Unavailable
 from servicekit.ledger import CancelResult, Ledger
 
 from campaigns.context import Context
+from campaigns.dispatch import incarnation
 from campaigns.dispatch.batch import BATCHES
 from campaigns.outbox import settle
 from campaigns.outbox.rows import Row
@@ -28,9 +29,9 @@ async def cancel_queued(ctx: Context, rows: Sequence[Row], reason: str, detail: 
     The rows won become pending (`paused`, `expired`) or cancelled; those asked end by their holder's event. Safe to do
     again: the same token recognises an earlier call that died before it moved its row.
     """
-    await _require_life(ctx, rows)
-    heard: list[Outcome] = []
-    results = {"won": 0, "asked": 0, "ended": 0}
+    rows, lost = await _by_life(ctx, rows)
+    heard: list[Outcome] = [incarnation.unknown(row) for row in lost]
+    results = {"won": 0, "asked": 0, "ended": len(lost)}
     for start in range(0, len(rows), _AT_ONCE):
         part = rows[start : start + _AT_ONCE]
         for row, result in zip(part, await asyncio.gather(*(_one(ctx, r, reason, detail) for r in part)), strict=True):
@@ -41,18 +42,26 @@ async def cancel_queued(ctx: Context, rows: Sequence[Row], reason: str, detail: 
     return results
 
 
-async def _require_life(ctx: Context, rows: Sequence[Row]) -> None:
-    """Raise Unavailable for rows of a bus that was lost: its ledger knew whether they went out, the new one does not."""
+async def _by_life(ctx: Context, rows: Sequence[Row]) -> tuple[list[Row], list[Row]]:
+    """Return the rows the ledger knows, and those of a bus that was lost: whether they went out, nobody knows any more.
+
+    Raises Unavailable while the bus is not verified.
+    """
     ids = sorted({row["batch"] for row in rows})
     found = await ctx.db[BATCHES].find_list(
         {"_id": {"$in": ids}}, {"incarnation": 1, "channel": 1}, limit=len(ids) or 1
     )
+    lost = set()
     for batch in found:
-        if batch.get("incarnation") != ctx.incarnations.get(batch["channel"]):
+        life = ctx.incarnations.get(batch["channel"])
+        if life is None:
             raise Unavailable("the bus is being verified: try again in a moment")
+        if batch.get("incarnation") != life:
+            lost.add(batch["_id"])
+    return [row for row in rows if row["batch"] not in lost], [row for row in rows if row["batch"] in lost]
 
 
 async def _one(ctx: Context, row: Row, reason: str, detail: str) -> CancelResult:
     ledger = Ledger(ctx.bus, Channel(row["channel"]))
     token = digest("cancel", row["_id"], row["k"], reason)
-    return await ledger.cancel(ledger_key(row), reason, detail=detail, token=token)
+    return await ledger.cancel(ledger_key(row), reason, detail=detail, token=token, tries=row["tries"])

@@ -75,14 +75,17 @@ async def _pause_all(ctx: Context, channel: Channel) -> None:
 
 
 async def _settle_lost(ctx: Context, channel: Channel, current: str) -> None:
-    again = str(channel) in ctx.settings.idempotent_channels.split(",")
-    batches = ctx.db[BATCHES].find({"channel": str(channel), "done": False})
-    async for batch in batches:
-        if batch.get("incarnation") == current:
-            continue
-        while rows := await ctx.db[ROWS].find_list({"batch": batch["_id"], "state": "queued"}, limit=_ROWS_AT_ONCE):
-            await (_send_again(ctx, rows) if again else _unknown(ctx, rows))
-        await ctx.db[BATCHES].update_one({"_id": batch["_id"]}, {"$set": {"done": True}})
+    async for batch in ctx.db[BATCHES].find({"channel": str(channel), "done": False}):
+        if batch.get("incarnation") != current:
+            await settle_batch(ctx, batch)
+
+
+async def settle_batch(ctx: Context, batch: Document) -> None:
+    """End what is queued in a batch of a lost bus, or have it sent again where the platform recognises a repetition."""
+    again = str(batch["channel"]) in ctx.settings.idempotent_channels.split(",")
+    while rows := await ctx.db[ROWS].find_list({"batch": batch["_id"], "state": "queued"}, limit=_ROWS_AT_ONCE):
+        await (_send_again(ctx, rows) if again else settle.apply(ctx, [unknown(row) for row in rows]))
+    await ctx.db[BATCHES].update_one({"_id": batch["_id"]}, {"$set": {"done": True}})
 
 
 async def _send_again(ctx: Context, rows: list[Row]) -> None:
@@ -95,11 +98,8 @@ async def _send_again(ctx: Context, rows: list[Row]) -> None:
         await wake(ctx, campaign, account=account, slice_no=number)
 
 
-async def _unknown(ctx: Context, rows: list[Row]) -> None:
-    await settle.apply(ctx, [_lost(row) for row in rows])
-
-
-def _lost(row: Document) -> Unknown:
+def unknown(row: Row) -> Unknown:
+    """Return the end of a row that lay queued on a bus that was lost."""
     return Unknown(
         account_id=row["account"], channel=Channel(row["channel"]), campaign_id=row["campaign"], row=row["_id"],
         batch=row["batch"], k=row["k"], number=row["number"], wanted=row["wanted"], tries=row["tries"], at=utcnow(),

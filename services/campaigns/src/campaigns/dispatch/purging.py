@@ -32,6 +32,7 @@ async def once(ctx: Context, now: datetime) -> int:
         info = await ctx.bus.js.consumer_info(STREAM, DURABLE)
         stream = await ctx.bus.js.stream_info(STREAM)
     floor = int(info.ack_floor.stream_seq if info.ack_floor else 0)
+    await ctx.db[MARKS].delete_many({"_id": {"$gt": floor}})  # of a bus that was lost: its sequences began at 1 again
     await ctx.db[MARKS].update_one({"_id": floor}, {"$setOnInsert": {"at": now}}, upsert=True)
     most = stream.config.max_bytes or 0
     full = most > 0 and stream.state.bytes > most * FULL

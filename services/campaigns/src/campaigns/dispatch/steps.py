@@ -1,5 +1,6 @@
 """One account's share of a pass: choose a stretch, and carry its batch out, step by step."""
 
+from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 
 from contracts.channels import Channel
@@ -15,22 +16,34 @@ from campaigns.dispatch.lease import Lease
 from campaigns.dispatch.selecting import Chosen, Selection, choose
 from campaigns.dispatch.window import allowance, not_after, window
 from campaigns.outbox import counts
+from campaigns.outbox.rows import Row
 
 
 async def carry_out(ctx: Context, lease: Lease, batch: Batch) -> int:
     """Announce, mark, read back, publish, close; also what an heir does with every open batch. Return the commands sent.
 
-    Raises Unavailable and leaves the batch open, so that the next pass does the same again.
+    Raises Unavailable and leaves the batch open, so that the next pass does the same again. Raises LeaseLost in a
+    dispatcher that was slow or frozen: the campaign may have been paused since.
     """
     await batches.announce(ctx, batch)
+    await lease.write({})
     if batch.not_after > utcnow():  # past it lanes would only cancel: the sweeper gives the rows back
         await batches.mark(ctx, batch)
-        sent = await publishing.publish(ctx, lease.campaign, batch, batches.read_back(ctx, batch))
+        rows = _while_held(lease, batches.read_back(ctx, batch))
+        sent = await publishing.publish(ctx, lease.campaign, batch, rows)
     else:
         sent = 0
     await batches.close(lease, batch)
     await counts.recount(ctx, batch.slice)
     return sent
+
+
+async def _while_held(lease: Lease, rows: AsyncIterator[Row]) -> AsyncIterator[Row]:
+    """Yield rows while the lease is ours, and keep it: thousands of large bodies take longer than a lease lasts."""
+    await lease.write({})
+    async for row in rows:
+        await lease.keep()
+        yield row
 
 
 async def finish_open(ctx: Context, lease: Lease) -> None:

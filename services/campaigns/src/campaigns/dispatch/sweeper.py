@@ -14,9 +14,10 @@ from servicekit.ledger import Ledger
 from servicekit.mongo import Document
 
 from campaigns.context import Context
+from campaigns.dispatch import incarnation
 from campaigns.dispatch.batch import BATCHES
 from campaigns.dispatch.cancelling import cancel_queued, ledger_key
-from campaigns.outbox import settle
+from campaigns.outbox import direct, settle
 from campaigns.outbox.messaging import DURABLE, STREAM
 from campaigns.outbox.rows import ROWS, Row
 
@@ -30,6 +31,7 @@ async def run(ctx: Context) -> None:
         try:
             await sweep(ctx, utcnow())
             await purge(ctx, utcnow())
+            await direct.look_again(ctx)
         except Unavailable as error:
             ctx.log.warning("the sweeper waits", error=str(error))
         await asyncio.sleep(ctx.settings.sweep_every_seconds)
@@ -78,8 +80,12 @@ async def _acknowledged(ctx: Context) -> int:
 
 
 async def _sweep_batch(ctx: Context, batch: Document) -> bool:
-    if batch.get("incarnation") != ctx.incarnations.get(batch["channel"]):
-        return False  # its ledger is gone, or not verified: incarnation.py decides
+    life = ctx.incarnations.get(batch["channel"])
+    if life is None:
+        return False
+    if batch.get("incarnation") != life:  # its rows were marked while its bus was lost and settled
+        await incarnation.settle_batch(ctx, batch)
+        return True
     while True:
         rows = await ctx.db[ROWS].find_list({"batch": batch["_id"], "state": "queued"}, limit=_ROWS_AT_ONCE)
         if not rows:

@@ -1,5 +1,7 @@
 """The standing campaign `direct` of each account: replies, test-sends and automations are its rows."""
 
+from datetime import timedelta
+
 from contracts.channels import Channel
 from contracts.commands import Content, Kind, Recipient, Thread
 from contracts.ids import digest
@@ -11,6 +13,8 @@ from campaigns.context import Context
 from campaigns.outbox import counts
 from campaigns.outbox.rows import ROWS, SLICE_ROWS, Row, new_row, placed, reserve_seq, with_content
 from campaigns.outbox.usecases import DIRECT
+
+_LOOK_SECONDS = 2.0
 
 
 async def enqueue(
@@ -47,7 +51,10 @@ async def enqueue(
 async def _store(ctx: Context, row: Row) -> Row:
     await _standing(ctx, row)
     account = row["account"]
-    found = await collection(ctx).find_one_and_update({"_id": row["campaign"]}, {"$inc": {f"numbers.{account}": 1}})
+    soon = utcnow() + timedelta(seconds=_LOOK_SECONDS)  # who dies behind the insert has had a dispatcher look
+    found = await collection(ctx).find_one_and_update(
+        {"_id": row["campaign"]}, {"$inc": {f"numbers.{account}": 1}, "$min": {"due_at": soon}}
+    )
     number = int(found["numbers"][account]) - 1 if found else 0
     stored = placed(row, number, await reserve_seq(ctx, 1))
     try:
@@ -55,6 +62,13 @@ async def _store(ctx: Context, row: Row) -> Row:
     except DuplicateKey:  # pressed twice at once; the number is wasted
         return await ctx.db[ROWS].find_one({"_id": row["_id"]}, {"slice": 1, "number": 1}) or stored
     return stored
+
+
+async def look_again(ctx: Context) -> None:
+    """Have dispatchers look at every standing campaign that has something waiting: a wake-up call may have been lost."""
+    waiting = {"campaign": {"$gte": DIRECT, "$lt": f"{DIRECT}\U0010ffff"}, "counts.pending": {"$gt": 0}}
+    async for one in ctx.db[counts.SLICES].find(waiting, {"campaign": 1, "account": 1, "no": 1}):
+        await wake(ctx, one["campaign"], account=one["account"], slice_no=one["no"])
 
 
 async def _standing(ctx: Context, row: Row) -> None:

@@ -153,7 +153,7 @@ def from_ledger(row: Row, entry: LedgerEntry) -> Outcome:
     common: dict[str, Any] = {
         "account_id": row["account"], "channel": Channel(row["channel"]), "campaign_id": row["campaign"],
         "row": row["_id"], "batch": row["batch"], "k": row["k"], "number": row["number"], "wanted": row["wanted"],
-        "tries": entry.tries, "at": entry.at,
+        "tries": max(row["tries"], entry.tries), "at": entry.at,  # a canceller may not have known them
     }  # fmt: skip
     match entry.state:
         case "sent":
