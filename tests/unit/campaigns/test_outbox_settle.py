@@ -65,10 +65,12 @@ def test_rows_of_one_number_are_written_one_by_one():
 
 def test_the_ledger_says_the_same_as_the_event():
     row = {"_id": "r1", "account": "a", "channel": "email", "campaign": "c", "batch": "c.1", "k": 1, "number": 1,
-           "wanted": 2}  # fmt: skip
+           "wanted": 2, "tries": 1}  # fmt: skip
     entry = LedgerEntry(state="failed", reason="x", detail="550", tries=3, at=NOW)
     made = from_ledger(row, entry)
     assert (type(made), made.wanted, made.tries, made.detail) == (Failed, 2, 3, "550")
+    ignorant = LedgerEntry(state="cancelled", reason="paused", at=NOW)
+    assert from_ledger(row, ignorant).tries == 1
     with pytest.raises(ValueError, match="claimed"):
         from_ledger(row, LedgerEntry(state="claimed", at=NOW))
 
