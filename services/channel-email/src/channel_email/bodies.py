@@ -2,6 +2,7 @@
 
 import html as html_entities
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -14,10 +15,20 @@ import nh3
 from contracts.commands import Recipient
 
 _SPACES = re.compile(r"\s+")
-_BREAKS = re.compile(r"<(?:br|/p|/div|/tr|/h\d|/li)\b[^>]*>", re.IGNORECASE)
+_BREAKS = re.compile(r"<(?:br|/p|/div|/tr|/h\d|/li)\b[^<>]*>", re.IGNORECASE)
+_TAG = re.compile(r"<(/?)([a-z][a-z0-9]*)", re.IGNORECASE)
+_ANY_TAG = re.compile(r"<[^<>]*>")
+# What never holds itself: void elements, and those that a next one of their kind closes.
+_FLAT = frozenset({
+    "area", "base", "br", "col", "dd", "dt", "embed", "hr", "img", "input", "li", "link", "meta", "option", "p", "param",
+    "rb", "rp", "rt", "source", "tbody", "td", "tfoot", "th", "thead", "tr", "track", "wbr",
+})  # fmt: skip
+_DEEPEST = 300
 _UNSENDABLE = re.compile("[\x00\ud800-\udfff]")
 _MESSAGE_ID = re.compile(r"<[^<>\s]{1,250}>")
 _LONGEST_HEADER = 2_000
+_LONGEST_LIST = 100_000
+_NO_CHARSETS = ("punycode", "idna")  # codecs of names: they take the square of a text's length
 _MOST_ADDRESSES = 100
 # text/plain and text/html are shown; a calendar or vCard is a file.
 _SHOWN = ("text/plain", "text/html")
@@ -50,7 +61,7 @@ def decode(data: bytes, charset: str | None) -> str:
     """Return the text of bytes: by the charset named, as UTF-8, or byte by byte, but never not at all."""
     for name in (charset, "utf-8"):
         try:
-            if name:
+            if name and name.strip().lower() not in _NO_CHARSETS:
                 return data.decode(name)
         except (LookupError, UnicodeError, ValueError):
             continue
@@ -85,9 +96,13 @@ def _surrogates(text: str) -> bool:
 
 def addresses(message: Message, *names: str) -> list[Recipient]:
     """Return the people in some headers, those without a usable address left out."""
-    raw = [str(value) for name in names for value in message.get_all(name, [])]
+    raw = [str(value)[:_LONGEST_LIST] for name in names for value in message.get_all(name, [])[:_MOST_ADDRESSES]]
+    try:
+        given_to = getaddresses([_SPACES.sub(" ", one) for one in raw])[:_MOST_ADDRESSES]
+    except RecursionError:  # a comment in a comment in a comment …
+        return []
     found = []
-    for name, given in getaddresses([_SPACES.sub(" ", one) for one in raw])[:_MOST_ADDRESSES]:
+    for name, given in given_to:
         address = clean(_repaired(given)).strip()
         if "@" in address and len(address) <= 320:
             found.append(Recipient(address=address, name=words(name)[:500] or None))
@@ -124,10 +139,34 @@ def body(message: Message) -> Body:
             data = _payload(part)
             found.files.append(File(data, filename or f"part-{len(found.files) + 1}", kind))
     found.text = "\n".join(texts).replace("\r\n", "\n").strip()
-    found.html = nh3.clean("".join(pages)) if pages else None
+    page = "".join(pages)
+    if too_deep(page):
+        found.files.append(File(page.encode(), "message.html", "text/html"))
+        found.text = found.text or html_entities.unescape(_SPACES.sub(" ", _ANY_TAG.sub(" ", page))).strip()
+        return found
+    found.html = nh3.clean(page) if pages else None
     if not found.text and found.html:
         found.text = as_text(found.html)
     return found
+
+
+def too_deep(page: str) -> bool:
+    """Return whether elements may lie in one another so deep that a parser takes the square of the page's length."""
+    if page.count("<") <= _DEEPEST:
+        return False
+    opened: Counter[str] = Counter()
+    depth = 0
+    for closing, given in _TAG.findall(page):
+        name = given.lower()
+        if name in _FLAT:
+            continue
+        step = -1 if closing else 1
+        if opened[name] + step >= 0:  # what closes nothing is no step up
+            opened[name] += step
+            depth += step
+        if depth > _DEEPEST:
+            return True
+    return False
 
 
 def as_text(page: str) -> str:

@@ -20,6 +20,10 @@ from channel_email.settings import Settings
 
 _NOBODY = Recipient(address="unknown@unknown.invalid")
 _MOST_FILES = 200
+_MOST_LINES = 1_000_000
+_MOST_PARTS = 10_000
+_MOST_STEPS = 50_000_000
+"""The parser asks of each line whether it ends any of the parts around it: lines times boundaries, 0.1 µs each."""
 _LONGEST_TEXT = 150_000
 """Bytes of text and of HTML that travel in the event itself; a longer one is a file beside it."""
 
@@ -47,7 +51,7 @@ class Inbound:
         """Return what a mail means; never fails: what cannot be read is a stub and a dead letter."""
         message_id = ""
         try:
-            message = email.message_from_bytes(delivery.raw)
+            message = _parsed(delivery.raw)
             message_id = next(iter(bodies.message_ids(message, "Message-ID")), "")
             reading = Reading(self._id(delivery, message_id))
             if delivery.size > self._limit:
@@ -155,13 +159,24 @@ class Inbound:
         why: str,
         error: Exception | None = None,
     ) -> Reading:
-        sender = next(iter(bodies.addresses(message, "From", "Sender")), _NOBODY)
-        own = sender.address.casefold() == self._own
-        received = self._received(reading, message, message_id, delivery, sender, own=own)
+        try:
+            sender = next(iter(bodies.addresses(message, "From", "Sender")), _NOBODY)
+            own = sender.address.casefold() == self._own
+            received = self._received(reading, message, message_id, delivery, sender, own=own)
+        except Exception:  # not even its head can be read
+            received = self._received(reading, Message(), "", delivery, _NOBODY, own=False)
         reading.events = [received.model_copy(update={"stub": why})]
         detail = f"{delivery.size} bytes" if error is None else type(error).__name__
         reading.dead_letter = (delivery.raw, f"{why}: {detail}")
         return reading
+
+
+def _parsed(raw: bytes) -> Message:
+    """Return the mail; raises ValueError for one built to keep the parser busy."""
+    lines, boundaries = raw.count(b"\n"), raw.lower().count(b"boundary")
+    if lines > _MOST_LINES or lines * boundaries > _MOST_STEPS or raw.count(b"\n--") > _MOST_PARTS:
+        raise ValueError(f"{lines} lines, {boundaries} boundaries")
+    return email.message_from_bytes(raw)
 
 
 def _leads_somewhere(report: Report) -> bool:

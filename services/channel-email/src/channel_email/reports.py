@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from email.message import Message
+from itertools import islice
 from typing import Literal
 
 from contracts.ids import parse_message_id
@@ -12,6 +13,8 @@ from channel_email import bodies
 
 _STATUS = re.compile(r"\b([245]\.\d{1,3}\.\d{1,3})\b")
 _LONGEST_DIAGNOSTIC = 1_000
+_MOST_REPORTS = 200
+"""Of one mail: anybody can write one, and each is an event."""
 _BOUNCERS = ("mailer-daemon", "postmaster")
 _AUTOMATIC_PRECEDENCE = {"auto_reply", "auto-reply", "bulk", "junk"}
 _NO_COMPLAINT = {"not-spam", "opt-out"}
@@ -37,7 +40,7 @@ def reports(message: Message) -> list[Report] | None:
         if kind == "feedback-report" or _part(message, "message/feedback-report"):
             return _complaint(message)
         if kind == "delivery-status" or _part(message, "message/delivery-status"):
-            return list(_delivery(message))
+            return list(islice(_delivery(message), _MOST_REPORTS))
     if message.get("X-Failed-Recipients") and _from_bouncer(message):
         return list(_without_status(message))
     return None
