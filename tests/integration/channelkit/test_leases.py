@@ -6,6 +6,7 @@ import pytest
 from channelkit.leases import Leases
 from channelkit.members import Members
 from channelkit.settings import ChannelSettings
+from channelkit.suite.rig import eventually
 from contracts import subjects
 from contracts.channels import Channel
 from contracts.state import Lease
@@ -77,6 +78,37 @@ async def test_what_a_dead_replica_held_is_inherited_and_the_heir_knows(replicas
     await one.look()
     assert one.leases.held("acc") is None
     assert one.leases.accounts() == []
+
+
+async def test_a_replica_that_came_a_moment_ago_is_not_taken_for_dead(replicas):
+    """Two start together: what one of them saw of the members is older than what the other holds."""
+    one, two = replicas(), replicas()
+    await one.look()
+    await two.look()
+    assert await two.leases.acquire_one("acc")
+    assert not await one.leases.acquire_one("acc")
+    assert two.leases.held("acc") is not None
+
+
+async def test_a_lease_lost_with_its_bucket_is_noticed(replicas, bus):
+    """A bucket made anew counts its revisions from 1; the epochs rise all the same."""
+    one, two = replicas(), replicas()
+    for replica in (one, two):
+        await replica.look()
+    for _ in range(5):
+        assert await one.leases.acquire_one("acc")
+        await one.leases.release("acc")
+    assert await one.leases.acquire_one("acc")
+    await bus.js.delete_stream("KV_leases_telegram")
+    await server_topology.apply(bus.js, topology([CHANNEL]))
+    await two.members.look()
+    assert await two.leases.acquire_one("acc")
+    await one.watch._list_again()
+
+    async def noticed():
+        return one.leases.accounts() == []
+
+    await eventually(noticed, 5, "the loss to be noticed")
 
 
 async def test_who_lapsed_alone_takes_its_own_leases_again_under_a_new_epoch(replicas):

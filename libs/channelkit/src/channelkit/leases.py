@@ -58,12 +58,16 @@ class Leases:
     def seen(self, account_id: str, lease: Lease | None, revision: int) -> None:
         """Take note of what the bucket's watch says."""
         mine = self._mine.get(account_id)
-        if mine and revision > mine.revision and (lease is None or lease.replica != self._members.replica):
+        if mine and (revision > mine.revision if lease is None else self._took_over(lease, mine)):
             del self._mine[account_id]
         if lease is None:
             self._known.pop(account_id, None)
         else:
             self._known[account_id] = (lease, revision)
+
+    def _took_over(self, lease: Lease, mine: _Mine) -> bool:
+        """By the epoch: a bucket made anew counts its revisions from 1."""
+        return lease.replica != self._members.replica and lease.epoch > mine.epoch
 
     def known(self) -> list[str]:
         """Return every key of the bucket, as far as its watch has said."""
@@ -95,12 +99,12 @@ class Leases:
         async with self._at_once:
             try:
                 entry = await self._bucket.get(account_id)
+                lease, revision = entry or (None, 0)
+                dead = lease is not None and lease.replica not in (FREE, self._members.replica)
+                if lease is not None and dead and await self._members.is_alive(lease.replica):
+                    return False
             except Unavailable:
                 return False
-            lease, revision = entry or (None, 0)
-            if lease is not None and lease.replica in self._others():
-                return False
-            dead = lease is not None and lease.replica not in (FREE, self._members.replica)
             epoch = lease.epoch if lease else _first_epoch()
             return await self._take(account_id, revision, epoch, inherited_at=boottime() if dead else None)
 

@@ -40,6 +40,10 @@ class Members:
         """Return the living replicas as of the last look."""
         return self._alive
 
+    async def is_alive(self, replica: str) -> bool:
+        """Ask about one replica now: it may have come since the last look. Raises Unavailable."""
+        return await self._bucket.get(replica) is not None
+
     async def beat(self, sessions: int) -> None:
         """Renew the heartbeat. Raises Unavailable; what is held then ends with the deadline."""
         asked, ttl = boottime(), self._settings.heartbeat_ttl_seconds
