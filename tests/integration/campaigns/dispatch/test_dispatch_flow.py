@@ -116,11 +116,13 @@ async def test_two_replicas_send_each_message_once(service: Service, mongo_url: 
 
 async def test_two_campaigns_share_an_accounts_window(service: Service):
     await service.account(pace=Pace(per_second=0.2))  # a window of 60
-    lane = service.lane()
-    lane.hold.clear()
+    await service.session("acc_1", "connecting")
+    await until(lambda: service.ctx.accounts.unfit("email", "acc_1"))
     first, second = await service.campaign(100), await service.campaign(100)
     for campaign in (first, second):
         await service.process(campaign)
+        await until(lambda campaign=campaign: _pending(service, campaign, 100))
+    await service.session("acc_1")
     await until(lambda: _queued_sum(service, (first, second), 60))
     assert all([len(await service.rows(c, state="queued")) >= 15 for c in (first, second)])  # it awaits
 

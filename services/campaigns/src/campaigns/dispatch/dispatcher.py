@@ -123,18 +123,17 @@ class Dispatcher:
         rest = await self._resting(lease)
         if rest is not None:
             return rest
-        times: list[datetime] = []
-        for account in await self._accounts(lease):
-            await lease.keep()
-            when = await self._account(lease, account)
-            if when is not None:
-                times.append(when)
-        if lease.campaign["kind"] == "campaign" and await finishing.finish(ctx, lease):
-            return None
-        if lease.campaign["kind"] == "campaign":
+        accounts, before = await self._accounts(lease), lease.campaign["k"]
+        times = [when for account in accounts if (when := await self._account(lease, account)) is not None]
+        if lease.campaign["kind"] == "direct":
+            return min(times) if times else None
+        if lease.campaign["k"] != before:
+            await counts.publish(ctx, lease.id)
+        if not accounts:
+            if await finishing.finish(ctx, lease):
+                return None
             await lost.find(ctx, lease)
-            times.append(utcnow() + timedelta(seconds=LATER))
-        return min(times) if times else None
+        return min([*times, utcnow() + timedelta(seconds=LATER)])
 
     async def _resting(self, lease: Lease) -> float | datetime | None:
         """Return when to look again if the schedule forbids sending now. Past its end a campaign pauses."""
@@ -165,6 +164,7 @@ class Dispatcher:
         """Dispatch what fits into one account's queue; return when to look at it again, None when nothing waits."""
         direct, channel = lease.campaign["kind"] == "direct", Channel(lease.campaign["channel"])
         now = utcnow()
+        await lease.keep()
         incarnation = self.ctx.incarnations.get(channel)
         if incarnation is None or self.ctx.accounts.unfit(channel, account, bulk=not direct, now=now) is not None:
             return now + timedelta(seconds=1)
