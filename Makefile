@@ -52,6 +52,7 @@ docs: $(STAMP) ## write the generated documents: AsyncAPI, OpenAPI, published sc
 	$(BIN)/python -m contracts.compatibility --publish
 	$(BIN)/python -m contracts.asyncapi docs/asyncapi
 	$(BIN)/python -m tests.support.openapi docs/openapi
+	$(BIN)/python -m tests.support.settings_table docs/settings.md
 
 lock: $(STAMP) ## resolve the dependencies anew
 	$(BIN)/python requirements/lock.py $(LOCK)

@@ -17,12 +17,12 @@ class ChannelSettings(ServiceSettings):
         default=None, gt=0, description="The longest a send may take; none: the channel's own"
     )
     heartbeat_ttl_seconds: int = Field(default=15, ge=1, description="A replica silent for so long is taken for dead")
-    heartbeat_every_seconds: float = Field(default=5.0, gt=0)
+    heartbeat_every_seconds: float = Field(default=5.0, gt=0, description="How often a replica says that it lives")
     lease_look_seconds: float = Field(default=1.5, gt=0, description="How often leases are shared anew")
     probe_seconds: float = Field(
         default=60.0, gt=0, description="How often a session is truly asked for a sign of life"
     )
-    probe_timeout_seconds: float = Field(default=30.0, gt=0)
+    probe_timeout_seconds: float = Field(default=30.0, gt=0, description="How long the answer may take")
     report_seconds: float = Field(default=2.0, gt=0, description="States are written at most so often, changes at once")
     behind_seconds: float = Field(default=5.0, gt=0, description="A watch behind for so long stops the lanes")
     sweep_seconds: float = Field(default=30.0, gt=0, description="How often subjects without an account are drained")

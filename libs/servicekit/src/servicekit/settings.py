@@ -26,15 +26,27 @@ class ServiceSettings(BaseSettings):
     model_config = SettingsConfigDict(extra="ignore", populate_by_name=True)
 
     service: str = Field(default="kurir", description="Name in logs, events, metrics and on the NATS connection")
-    instance_id: str = Field(default_factory=_instance, validation_alias=_shared("KURIR_INSTANCE_ID"))
-    host: str = "0.0.0.0"
-    port: int = Field(default=8000, ge=0, le=65_535)
-    nats_url: str = Field(default="nats://127.0.0.1:4222", validation_alias=_shared("NATS_URL"))
-    mongo_url: str = Field(default="mongodb://127.0.0.1:27017", validation_alias=_shared("MONGO_URL"))
-    mongo_db: str = Field(default="kurir", validation_alias=_shared("MONGO_DB"))
-    log_level: str = Field(default="INFO", validation_alias=_shared("KURIR_LOG_LEVEL", "LOG_LEVEL"))
+    instance_id: str = Field(
+        default_factory=_instance,
+        validation_alias=_shared("KURIR_INSTANCE_ID"),
+        description="Names the process in leases and logs; unique among replicas",
+    )
+    host: str = Field(default="0.0.0.0", description="Address to listen on")
+    port: int = Field(default=8000, ge=0, le=65_535, description="Port to listen on")
+    nats_url: str = Field(default="nats://127.0.0.1:4222", validation_alias=_shared("NATS_URL"), description="The bus")
+    mongo_url: str = Field(
+        default="mongodb://127.0.0.1:27017", validation_alias=_shared("MONGO_URL"), description="The store"
+    )
+    mongo_db: str = Field(default="kurir", validation_alias=_shared("MONGO_DB"), description="Name of the database")
+    log_level: str = Field(
+        default="INFO",
+        validation_alias=_shared("KURIR_LOG_LEVEL", "LOG_LEVEL"),
+        description="DEBUG, INFO, WARNING or ERROR",
+    )
     log_format: Literal["json", "console"] = Field(
-        default="json", validation_alias=_shared("KURIR_LOG_FORMAT", "LOG_FORMAT")
+        default="json",
+        validation_alias=_shared("KURIR_LOG_FORMAT", "LOG_FORMAT"),
+        description="json, or console for people",
     )
     sealing_keys: SecretStr = Field(
         default=SecretStr(""),
@@ -51,17 +63,50 @@ class ServiceSettings(BaseSettings):
         validation_alias=_shared("KURIR_ADDRESS_HMAC_KEYS"),
         description="Comma separated; never retired: the first is used, all are known",
     )
-    jwt_secret: SecretStr = Field(default=SecretStr(""), validation_alias=_shared("KURIR_JWT_SECRET"))
-    jwt_lifetime_seconds: int = Field(default=12 * 3600, validation_alias=_shared("KURIR_JWT_LIFETIME_SECONDS"))
-    jwks_url: str | None = Field(default=None, validation_alias=_shared("KURIR_JWKS_URL"))
-    jwks_issuer: str | None = Field(default=None, validation_alias=_shared("KURIR_JWKS_ISSUER"))
-    jwks_audience: str | None = Field(default=None, validation_alias=_shared("KURIR_JWKS_AUDIENCE"))
-    jwks_role_claim: str = Field(default="role", validation_alias=_shared("KURIR_JWKS_ROLE_CLAIM"))
-    service_token: SecretStr = Field(default=SecretStr(""), validation_alias=_shared("KURIR_SERVICE_TOKEN"))
-    public_url: str = Field(default="", validation_alias=_shared("PUBLIC_URL", "KURIR_PUBLIC_URL"))
-    practice: bool = Field(default=False, validation_alias=_shared("KURIR_PRACTICE"))
-    otlp_endpoint: str | None = Field(default=None, validation_alias=_shared("OTEL_EXPORTER_OTLP_ENDPOINT"))
-    shutdown_grace_seconds: float = Field(default=10.0, validation_alias=_shared("KURIR_SHUTDOWN_GRACE_SECONDS"))
+    jwt_secret: SecretStr = Field(
+        default=SecretStr(""),
+        validation_alias=_shared("KURIR_JWT_SECRET"),
+        description="Signs our access tokens; at least 32 characters",
+    )
+    jwt_lifetime_seconds: int = Field(
+        default=12 * 3600,
+        validation_alias=_shared("KURIR_JWT_LIFETIME_SECONDS"),
+        description="How long a sign-in lasts",
+    )
+    jwks_url: str | None = Field(
+        default=None,
+        validation_alias=_shared("KURIR_JWKS_URL"),
+        description="Keys of an outside issuer whose tokens are taken as well",
+    )
+    jwks_issuer: str | None = Field(
+        default=None, validation_alias=_shared("KURIR_JWKS_ISSUER"), description="Its tokens must name this issuer"
+    )
+    jwks_audience: str | None = Field(
+        default=None, validation_alias=_shared("KURIR_JWKS_AUDIENCE"), description="and this audience"
+    )
+    jwks_role_claim: str = Field(
+        default="role",
+        validation_alias=_shared("KURIR_JWKS_ROLE_CLAIM"),
+        description="The claim that holds viewer, operator or admin",
+    )
+    service_token: SecretStr = Field(
+        default=SecretStr(""),
+        validation_alias=_shared("KURIR_SERVICE_TOKEN"),
+        description="A fixed token of role service, for programs that cannot fetch one",
+    )
+    public_url: str = Field(
+        default="",
+        validation_alias=_shared("PUBLIC_URL", "KURIR_PUBLIC_URL"),
+        description="Where the world reaches campaigns; needed before bulk e-mail",
+    )
+    practice: bool = Field(
+        default=False,
+        validation_alias=_shared("KURIR_PRACTICE"),
+        description="A rehearsal: own certificates allowed, PUBLIC_URL not needed",
+    )
+    shutdown_grace_seconds: float = Field(
+        default=10.0, validation_alias=_shared("KURIR_SHUTDOWN_GRACE_SECONDS"), description="How long a stop may take"
+    )
 
 
 def split(keys: SecretStr | str) -> list[str]:

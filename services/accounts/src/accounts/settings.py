@@ -14,13 +14,15 @@ class Settings(ServiceSettings):
     model_config = SettingsConfigDict(env_prefix="ACCOUNTS_", extra="ignore", populate_by_name=True)
 
     service: str = "accounts"
-    port: int = Field(default=8001, ge=0, le=65_535)
+    port: int = Field(default=8001, ge=0, le=65_535, description="Port to listen on")
     channels: str = Field(
         default="email",
         validation_alias=AliasChoices("KURIR_CHANNELS", "ACCOUNTS_CHANNELS"),
         description="Comma separated channels this deployment is subscribed to",
     )
-    admin_email: str = Field(default="", validation_alias=AliasChoices("KURIR_ADMIN_EMAIL"))
+    admin_email: str = Field(
+        default="", validation_alias=AliasChoices("KURIR_ADMIN_EMAIL"), description="Address of the first administrator"
+    )
     admin_password: SecretStr = Field(
         default=SecretStr(""),
         validation_alias=AliasChoices("KURIR_ADMIN_PASSWORD"),

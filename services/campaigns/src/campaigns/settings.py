@@ -11,7 +11,7 @@ class Settings(ServiceSettings):
     model_config = SettingsConfigDict(env_prefix="CAMPAIGNS_", extra="ignore", populate_by_name=True)
 
     service: str = "campaigns"
-    port: int = Field(default=8002, ge=0, le=65_535)
+    port: int = Field(default=8002, ge=0, le=65_535, description="Port to listen on")
     channels: str = Field(
         default="email",
         validation_alias=AliasChoices("KURIR_CHANNELS", "CAMPAIGNS_CHANNELS"),

@@ -11,7 +11,7 @@ class Settings(ChannelSettings):
     model_config = SettingsConfigDict(env_prefix="CHANNEL_EMAIL_", extra="ignore", populate_by_name=True)
 
     service: str = "channel-email"
-    port: int = Field(default=8003, ge=0, le=65_535)
+    port: int = Field(default=8003, ge=0, le=65_535, description="Port to listen on")
     connect_timeout_seconds: float = Field(default=20.0, gt=0, description="Connecting, TLS and AUTH together")
     command_timeout_seconds: float = Field(default=30.0, gt=0, description="For the answer to an envelope")
     idle_close_seconds: float = Field(default=30.0, gt=0, description="An SMTP connection unused for so long is closed")
