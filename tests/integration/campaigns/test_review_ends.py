@@ -160,3 +160,28 @@ async def test_an_answer_stored_by_a_process_that_died_before_it_woke_anybody_go
         with pytest.raises(RuntimeError, match="killed"):
             await enqueued(service, "satu")
     await until(lambda: lane.seen, 15)
+
+
+async def test_what_a_late_lane_writes_into_a_purged_batch_is_purged_too(fresh_nats, mongo_url, fresh_db):
+    """The account was off until long after its commands' end: the sweeper ended the rows, and forgot the batch."""
+    async with running(fresh_nats, mongo_url, fresh_db, ledger_keep_seconds=1.0) as service:
+        await service.account()
+        campaign = await service.campaign(3)
+        await service.process(campaign)
+        await until(lambda: in_state(service, campaign, "queued"))
+        await service.session("acc_1", "connecting")
+        past = utcnow() - timedelta(seconds=60)
+        await service.ctx.db["batches"].update_many({"campaign": campaign}, {"$set": {"not_after": past}})
+        await until(lambda: in_state(service, campaign, "pending"))
+        await until(lambda: forgotten(service), 15)
+        service.lane(decide=lambda _: LedgerEntry(state="cancelled", reason="expired", at=utcnow()))
+        await until(lambda: told(service, 3))
+        await until(lambda: forgotten(service), 15)
+
+
+async def forgotten(service: Service) -> bool:
+    return (await service.bus.js.stream_info("KV_ledger_email")).state.messages == 0
+
+
+async def told(service: Service, count: int) -> bool:
+    return (await service.bus.js.stream_info("INBOX")).state.messages >= count

@@ -4,7 +4,7 @@ from contracts.inbox import Bounced, Delivered, Outcome, Received
 from servicekit import delivery
 
 from campaigns.context import Context
-from campaigns.outbox import outside, settle, usecases
+from campaigns.outbox import leftovers, outside, settle, usecases
 
 STREAM, DURABLE = "INBOX", "campaigns"
 
@@ -23,6 +23,7 @@ async def hear(ctx: Context, messages: list[object]) -> None:
     outcomes = [m for m in messages if isinstance(m, Outcome)]
     made = await outside.rows_of(ctx, outcomes)
     await settle.apply(ctx, outcomes, made)
+    await leftovers.purge_again(ctx, outcomes)
     await settle.apply_receipts(ctx, [m for m in messages if isinstance(m, Delivered)])
     for bounced in (m for m in messages if isinstance(m, Bounced)):
         await usecases.on_bounce(ctx, bounced)
