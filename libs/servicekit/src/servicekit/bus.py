@@ -47,6 +47,7 @@ class Bus:
         self._stops: list[Callback] = []
         self.link = asyncio.Event()
         self.ready = asyncio.Event()
+        self._stopping = False
         self.problem: str | None = "not started"
         self.last_ok: datetime | None = None
         self.broker = NatsBroker(
@@ -101,6 +102,7 @@ class Bus:
 
     async def start(self) -> None:
         """Connect, and start the declared subscriptions, in the background and until it succeeds."""
+        self._stopping = False
         if self._starting is None:
             self._starting = asyncio.create_task(self._connect(), name="bus start")
 
@@ -120,6 +122,7 @@ class Bus:
 
     async def stop(self) -> None:
         """Stop the subscriptions and close the connection; never raises while NATS is away."""
+        self._stopping = True
         if self._starting is not None:
             self._starting.cancel()
             await asyncio.gather(self._starting, return_exceptions=True)
@@ -240,7 +243,8 @@ class Bus:
 
     async def _on_disconnect(self) -> None:
         self.link.clear()
-        _log.warning("NATS is gone")
+        if not self._stopping:
+            _log.warning("NATS is gone")
 
     async def _on_reconnect(self, *_: Any) -> None:
         self._seen()
