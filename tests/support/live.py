@@ -73,9 +73,15 @@ class Live:
         return result
 
 
+QUICK = {"CHANNEL_EMAIL_SEND_TIMEOUT_SECONDS": "10"}
+"""An heir of a killed process sends one send timeout later: 60 s for real e-mail servers."""
+
+
 @contextlib.asynccontextmanager
 async def live(folder: Path) -> AsyncIterator[Live]:
     """Start a platform in *folder*; stop it when the block ends."""
+    for name, value in QUICK.items():
+        os.environ.setdefault(name, value)
     async with platform(Home(folder), Options(practice=True, any_ports=True)) as running:
         found = Live(running)
         try:
