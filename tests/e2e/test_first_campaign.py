@@ -32,9 +32,9 @@ def test_every_block_of_the_page_runs(home):
     said = ended.stdout
     assert ended.returncode == 0, said[-3000:] + ended.stderr[-3000:]
     assert '"ok":true' in said
-    assert "nmae" in said
+    assert re.search(r'"status":422.*nmae', said)
     assert '"counts":{"rows":5,"inserted":4' in said
     assert '"reason":"bounced"' in said
-    assert '"counts":{"sent":4}' in said
+    assert re.search(r'"counts":\{[^}]*"sent":4', said)
     arrived = next(line for line in said.splitlines() if line.startswith('[{"n":'))
     assert arrived.count('"message_id"') == 2

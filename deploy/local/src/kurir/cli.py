@@ -81,7 +81,9 @@ def show_status(home: HomeOption = None, json: JsonOption = False) -> None:
     elif found["up"]:
         out.print(status.table(found))
     else:
-        out.print(f"Kurir is not up in {found['home']}. Start it with: kurir up", highlight=False, soft_wrap=True)
+        out.print(
+            f"Kurir is not up in {found['home']}. Start it with: {_command()} up", highlight=False, soft_wrap=True
+        )
     raise typer.Exit(0 if found.get("ready") else 3)
 
 
@@ -120,10 +122,13 @@ def url(part: Annotated[str, typer.Argument(help="A service, such as accounts.")
     place = _home(home)
     state = place.state()
     if state is None:
-        raise Trouble(f"Kurir is not up in {place.folder}: start it with kurir up")
-    if part not in state["services"]:
-        raise Trouble(f"there is no {part!r}; there is: {', '.join(state['services'])}")
-    print(state["services"][part])
+        raise Trouble(f"Kurir is not up in {place.folder}: start it with {_command()} up")
+    known = dict(state["services"])
+    if state.get("practice_mail"):
+        known["practice-mail"] = state["practice_mail"]["api"]
+    if part not in known:
+        raise Trouble(f"there is no {part!r}; there is: {', '.join(known)}")
+    print(known[part])
 
 
 @topology_app.command("apply")
@@ -194,17 +199,23 @@ def _announce(home: Home) -> Callable[[dict[str, Any]], None]:
             if name != "channel-email"
         ]
         if state.get("practice_mail"):
-            lines.append(f"{'practice mail':15} {state['practice_mail']['api']}")
+            mail = state["practice_mail"]
+            lines.append(f"{'practice mail':15} {mail['api']}   (SMTP {mail['smtp_port']}, IMAP {mail['imap_port']})")
         lines += [
             f"{'store':15} {state.get('store')}",
             f"{'logs':15} {home.logs}",
             f"{'sign in':15} {keys.admin_email} with the password in {home.folder / 'keys.json'}",
             f"{'token':15} {tokens.issue(keys, 'admin', 12)}",
-            "Kurir is up. Stop it with: kurir down",
+            f"Kurir is up. Stop it with: {_command()} down",
         ]
         print("\n".join(lines), flush=True)
 
     return announce
+
+
+def _command() -> str:
+    """Return how this command was called, so that what is printed can be copied."""
+    return sys.argv[0] if Path(sys.argv[0]).name == "kurir" else "kurir"
 
 
 def main() -> None:
