@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import pytest
 from channel_email import folder as module
 from channel_email.folder import FolderReader
-from channel_email.imap import Headline
+from channel_email.headlines import Headline
 from channel_email.settings import Settings
 
 AT = datetime(2026, 11, 1, tzinfo=UTC)

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from channel_email.imap import Headline, Mailbox
+from channel_email.headlines import Headline
+from channel_email.imap import Mailbox
 from channel_email.settings import Settings
 
 _CHUNK = 50

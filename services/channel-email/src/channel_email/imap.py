@@ -8,7 +8,6 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -16,8 +15,8 @@ from contracts.email import Auth, EmailSettings, Security
 from imap_tools import BaseMailBox, ImapToolsError, MailBox, MailBoxStartTls, MailBoxUnencrypted
 
 from channel_email.client import plain_port, tls_context
+from channel_email.headlines import Headline, headline, imap_date
 
-_HEADLINE = re.compile(rb"UID (\d+)|RFC822\.SIZE (\d+)|INTERNALDATE \"([^\"]+)\"")
 _JUNK = {"junk", "spam", "bulk", "bulk mail", "junk email", "junk e-mail", "[gmail]/spam"}
 _SENT = ("sent", "sent items", "sent mail", "sent messages", "inbox.sent", "terkirim")
 
@@ -28,15 +27,6 @@ class ImapError(Exception):
     def __init__(self, step: str, words: str, *, login: bool = False) -> None:
         super().__init__(words)
         self.step, self.words, self.login = step, words, login
-
-
-@dataclass(frozen=True, slots=True)
-class Headline:
-    """What is known of a message before it is fetched."""
-
-    uid: int
-    size: int
-    at: datetime
 
 
 class Mailbox:
@@ -127,7 +117,7 @@ class Mailbox:
 
     def uids_since(self, day: date) -> list[int]:
         """Return the UIDs that arrived on *day* or later, rising."""
-        return self._search(f"SINCE {day.day}-{_MONTHS[day.month - 1]}-{day.year}")
+        return self._search(f"SINCE {imap_date(day)}")
 
     def _search(self, criteria: str) -> list[int]:
         with _translated("search"):
@@ -137,7 +127,7 @@ class Mailbox:
         """Return size and arrival of each message that is still there, by rising UID."""
         with _translated("fetch"):
             lines = self._fetch(uids, "(UID RFC822.SIZE INTERNALDATE)")
-            found = [_headline(line if isinstance(line, bytes) else line[0]) for line in lines]
+            found = [headline(line if isinstance(line, bytes) else line[0]) for line in lines]
             return sorted((one for one in found if one and one.uid in uids), key=lambda one: one.uid)
 
     def contents(self, uids: Sequence[int], section: str = "") -> dict[int, bytes]:
@@ -222,9 +212,6 @@ class Mailbox:
             self._client.shutdown()
 
 
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-
-
 def _connect(
     security: Security, host: str, port: int, timeout: float, account: EmailSettings, *, practice: bool
 ) -> BaseMailBox:
@@ -253,26 +240,6 @@ def _capabilities(client: Any) -> list[str]:
 
 def _by_use(there: list[tuple[str, tuple[str, ...]]], flag: str) -> str | None:
     return next((name for name, flags in there if flag.casefold() in map(str.casefold, flags)), None)
-
-
-def _headline(line: bytes) -> Headline | None:
-    uid = size = 0
-    at = datetime.now(UTC)
-    for found in _HEADLINE.finditer(line):
-        if found[1]:
-            uid = int(found[1])
-        elif found[2]:
-            size = int(found[2])
-        else:
-            at = _internal_date(found[3].decode("ascii", "replace"), at)
-    return Headline(uid, size, at) if uid else None
-
-
-def _internal_date(text: str, otherwise: datetime) -> datetime:
-    try:
-        return datetime.strptime(text.strip(), "%d-%b-%Y %H:%M:%S %z").astimezone(UTC)
-    except ValueError:
-        return otherwise
 
 
 @contextlib.contextmanager
