@@ -1,5 +1,6 @@
 """`kurir up`, `status` and `down` where something goes wrong: nothing stays behind, nothing is called ready that is not."""
 
+import asyncio
 import json
 import os
 import signal
@@ -98,3 +99,18 @@ async def test_a_bus_that_would_lose_data_is_refused_in_one_line(home):
     assert "INBOX" in refused.stderr
     assert refused.stderr.count("\n") == 1
     assert kurir("topology", "check", home=home).returncode == 3
+
+
+async def test_dead_letters_are_listed_with_their_reason(home):
+    nats_url = up(home)["nats_url"]
+    connection = await nats.connect(nats_url)
+    await connection.jetstream().publish("inbox.email.acc_x.sent.v1", b"nonsense")
+    await connection.close()
+    for _ in range(100):
+        found = json.loads(kurir("dead-letters", "--json", home=home).stdout)["items"]
+        if found:
+            break
+        await asyncio.sleep(0.1)
+    assert [(one["subject"], one["text"]) for one in found] == [("inbox.email.acc_x.sent.v1", "nonsense")]
+    assert "malformed" in found[0]["error"]
+    assert "inbox.email.acc_x" in kurir("dead-letters", home=home).stdout

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from kurir import background, demo, status, tokens, topology
+from kurir import background, deadletters, demo, status, tokens, topology
 from kurir.home import Home, Trouble, default_folder
 from kurir.platform import Options
 
@@ -129,6 +129,20 @@ def url(part: Annotated[str, typer.Argument(help="A service, such as accounts.")
     if part not in known:
         raise Trouble(f"there is no {part!r}; there is: {', '.join(known)}")
     print(known[part])
+
+
+@app.command("dead-letters")
+def dead_letters(
+    nats_url: Annotated[str | None, typer.Option(help="$NATS_URL, else the running platform's.")] = None,
+    home: HomeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """List what nobody could handle, with the reason. It blocks nothing and nothing is lost; it is kept for 30 days."""
+    found = asyncio.run(deadletters.read(_nats_url(nats_url, home)))
+    if json:
+        print(jsonlib.dumps({"items": found}))
+    else:
+        out.print(deadletters.table(found))
 
 
 @topology_app.command("apply")

@@ -15,7 +15,7 @@ DEFAULT_CHANNELS = (Channel.EMAIL,)
 
 async def apply(nats_url: str, channels: tuple[Channel, ...] = DEFAULT_CHANNELS) -> None:
     """Create or update every stream, bucket and object store; raises Trouble where it would lose data."""
-    connection = await _connect(nats_url)
+    connection = await connect(nats_url)
     try:
         await rules.apply(connection.jetstream(timeout=15), wanted(channels))
     except KurirError as error:
@@ -26,7 +26,7 @@ async def apply(nats_url: str, channels: tuple[Channel, ...] = DEFAULT_CHANNELS)
 
 async def check(nats_url: str, channels: tuple[Channel, ...] = DEFAULT_CHANNELS) -> list[str]:
     """Return what differs from the table of contracts, a line each."""
-    connection = await _connect(nats_url)
+    connection = await connect(nats_url)
     try:
         return await rules.check(connection.jetstream(timeout=15), wanted(channels))
     except KurirError as error:
@@ -35,7 +35,8 @@ async def check(nats_url: str, channels: tuple[Channel, ...] = DEFAULT_CHANNELS)
         await connection.close()
 
 
-async def _connect(nats_url: str) -> Client:
+async def connect(nats_url: str) -> Client:
+    """Return a connection; raises Trouble where no server answers."""
     try:
         return await nats.connect(nats_url, connect_timeout=5, max_reconnect_attempts=2, allow_reconnect=False)
     except Exception as error:
