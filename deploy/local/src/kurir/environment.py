@@ -4,6 +4,8 @@ import os
 from dataclasses import dataclass, field
 from typing import Any
 
+from servicekit.secrets import derive_keys
+
 from kurir.home import Home, Keys
 
 
@@ -23,12 +25,7 @@ def service_environment(name: str, home: Home, keys: Keys, endpoints: Endpoints,
     port = endpoints.services[name]
     env = {
         "NATS_URL": endpoints.nats_url,
-        "MONGO_URL": endpoints.mongo_url,
-        "KURIR_SEALING_KEYS": keys.sealing,
-        "KURIR_ADDRESS_HMAC_KEYS": keys.address_hmac,
-        "KURIR_JWT_SECRET": keys.jwt,
-        "KURIR_ADMIN_EMAIL": keys.admin_email,
-        "KURIR_ADMIN_PASSWORD": keys.admin_password,
+        **_secrets(name, keys, endpoints),
         "KURIR_PRACTICE": "true" if practice else "false",
         f"{prefix}_HOST": "127.0.0.1",
         f"{prefix}_PORT": str(port),
@@ -41,3 +38,26 @@ def service_environment(name: str, home: Home, keys: Keys, endpoints: Endpoints,
         env["PUBLIC_URL"] = f"http://127.0.0.1:{endpoints.services.get('campaigns', port)}"
     settable = {"KURIR_ADMIN_EMAIL", "KURIR_ADMIN_PASSWORD", "PUBLIC_URL"}
     return {k: os.environ.get(k, v) if k in settable else v for k, v in env.items()}
+
+
+def _secrets(name: str, keys: Keys, endpoints: Endpoints) -> dict[str, str]:
+    """Return what the service needs and no more: a channel opens its own accounts' passwords, and signs no token."""
+    if name == "accounts":
+        return {
+            "MONGO_URL": endpoints.mongo_url,
+            "KURIR_SEALING_KEYS": keys.sealing,
+            "KURIR_JWT_SECRET": keys.jwt,
+            "KURIR_ADMIN_EMAIL": keys.admin_email,
+            "KURIR_ADMIN_PASSWORD": keys.admin_password,
+        }
+    if name == "campaigns":
+        return {
+            "MONGO_URL": endpoints.mongo_url,
+            "KURIR_JWT_SECRET": keys.jwt,
+            "KURIR_ADDRESS_HMAC_KEYS": keys.address_hmac,
+        }
+    channel = name.removeprefix("channel-")
+    return {
+        "KURIR_CHANNEL_KEYS": ",".join(derive_keys(keys.sealing, channel)),
+        "KURIR_ADDRESS_HMAC_KEYS": keys.address_hmac,
+    }

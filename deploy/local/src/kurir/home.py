@@ -7,7 +7,7 @@ import os
 import secrets
 import shutil
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -32,6 +32,7 @@ class Keys:
     nats_password: str
     admin_email: str
     admin_password: str
+    store_password: str = field(default_factory=lambda: secrets.token_urlsafe(24))
 
     @classmethod
     def fresh(cls) -> "Keys":
@@ -67,6 +68,7 @@ class Home:
             raise Trouble(f"{self.folder} is not empty and not a Kurir data folder: choose another with --home")
         for folder in (self.folder, self.logs, self.nats, self.store, self.media):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.folder.chmod(0o700)  # it may have been there, empty, for all to read
         keys = self._keys()
         _write(marker, str(LAYOUT))
         return keys
@@ -82,14 +84,16 @@ class Home:
 
     def _keys(self) -> Keys:
         file = self.folder / "keys.json"
-        if not file.exists():
-            _write(file, json.dumps(Keys.fresh().__dict__, indent=1))
         try:
-            return Keys(**json.loads(file.read_text("utf-8")))
+            have = json.loads(file.read_text("utf-8")) if file.exists() else Keys.fresh().__dict__
+            keys = Keys(**have)
         except (ValueError, TypeError) as error:
             raise Trouble(
                 f"{file} is damaged: restore it from a backup (without it sealed passwords are lost)"
             ) from error
+        if keys.__dict__ != have or not file.exists():  # made by a Kurir that had no password for the store, or now
+            _write(file, json.dumps(keys.__dict__, indent=1))
+        return keys
 
     def state(self) -> dict[str, Any] | None:
         """Return what the running platform wrote about itself, or None when none runs."""

@@ -52,14 +52,18 @@ def pick_engine(home: Home) -> str:
     raise Trouble("no store found: pip install --pre SecantusDB, or put mongod on the PATH, or set MONGO_URL")
 
 
-def store_command(engine: str, port: int, folder: Path) -> list[str]:
-    """Return the command that runs the store on the loopback; acknowledged writes survive SIGKILL."""
+def store_command(engine: str, port: int, folder: Path, *, guarded: bool) -> list[str]:
+    """Return the command that runs the store on the loopback; acknowledged writes survive SIGKILL.
+
+    *guarded*: it answers only who signs in.
+    """
     path = str(program(engine))
     folder.mkdir(parents=True, exist_ok=True)
     if engine == "mongod":
-        return [path, "--bind_ip", "127.0.0.1", "--port", str(port), "--dbpath", str(folder), "--quiet"]
+        command = [path, "--bind_ip", "127.0.0.1", "--port", str(port), "--dbpath", str(folder), "--quiet"]
+        return [*command, *(["--auth"] if guarded else [])]
     command = [path, "--host", "127.0.0.1", "--port", str(port), "--storage-path", str(folder), "--sync-on-commit"]
-    return [*command, "--standalone"]
+    return [*command, "--standalone", *(["--auth"] if guarded else [])]
 
 
 def nats_command(home: Home, port: int, password: str) -> list[str]:

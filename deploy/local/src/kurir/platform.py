@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from kurir import infrastructure, leftovers, topology
+from kurir import infrastructure, leftovers, storeuser, topology
 from kurir.environment import Endpoints, service_environment
 from kurir.home import Home, Keys, Trouble
 from kurir.processes import Child
@@ -59,7 +59,7 @@ class Platform:
         self.home.write_state(self.state())
 
     def state(self) -> dict[str, Any]:
-        """Return what `kurir status` and the demo need to find the parts; no secret is in it but the bus's address."""
+        """Return what `kurir status` and the demo need to find the parts; no secret is in it but the addresses of bus and store."""
         return {
             "pid": os.getpid(),
             "started_at": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -123,13 +123,25 @@ class Platform:
             self.endpoints.mongo_url, self.store_engine = given, "MONGO_URL"
             return
         self.store_engine = infrastructure.pick_engine(self.home)
-        port = self._port(27017)
-        child = self._child(
-            "store", infrastructure.store_command(self.store_engine, port, self.home.store / "data"), port
+        port, folder, marker = self._port(27017), self.home.store / "data", self.home.store / "guarded"
+        open_command, command = (
+            infrastructure.store_command(self.store_engine, port, folder, guarded=guarded) for guarded in (False, True)
         )
+        child, password = self._child("store", command, port), self.keys.store_password
+        new = not marker.exists()
+        if new:  # a user can only be made while the store still asks for none
+            child.command = open_command
+            await child.start()
+            await self._listening(child)
+            await storeuser.create(port, password)
+            await child.stop()
+            child.command, child.stopping = command, False
         await child.start()
-        self.endpoints.mongo_url = f"mongodb://127.0.0.1:{port}/?directConnection=true"
         await self._listening(child)
+        if new:
+            await storeuser.alone(port, password)
+            marker.touch()
+        self.endpoints.mongo_url = storeuser.url(port, password)
 
     async def _start_practice(self) -> None:
         ports = {kind: self._port(port) for kind, port in PRACTICE_PORTS.items()}
