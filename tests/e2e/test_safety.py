@@ -17,6 +17,7 @@ import nats
 import pytest
 import pytest_asyncio
 from kurir.demo import email
+from kurir.demo.rest import wait_for
 from kurir.tokens import issue
 from motor.motor_asyncio import AsyncIOMotorClient
 
@@ -221,6 +222,38 @@ async def test_an_unsubscribe_link_is_good_for_its_own_address_alone(kurir):
     assert [s["id"] async for s in kurir.rest.items("campaigns", "/v1/suppressions")] == before
 
 
+REPORTS = {
+    "report-type=feedback-report": "message/feedback-report\n\nFeedback-Type: abuse\nOriginal-Rcpt-To: <{to}>\n",
+    "report-type=delivery-status": (
+        "message/delivery-status\n\nReporting-MTA: dns; mx.test\n\n"
+        "Final-Recipient: rfc822;{to}\nAction: failed\nStatus: 5.1.1\n"
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", REPORTS)
+@pytest.mark.parametrize(
+    "quoted", ["", "<kurir.0.0123456789abcdef@practice.test>", "<kurir.0.crm.order-1@practice.test>"]
+)
+async def test_a_forged_report_silences_nobody(kurir, kind, quoted):
+    victim = f"victim-{os.urandom(4).hex()}@practice.test"
+    raw = (
+        f"From: mailer-daemon@evil.test\nSubject: failed\nContent-Type: multipart/report; {kind}; boundary=b\n\n"
+        f"--b\nContent-Type: text/plain\n\nfailed\n--b\nContent-Type: {REPORTS[kind].format(to=victim)}\n"
+        f"--b\nContent-Type: message/rfc822\n\nMessage-ID: {quoted}\nTo: {victim}\n\nx\n--b--\n"
+    )
+    marker = f"after-{os.urandom(4).hex()}@evil.test"
+    await kurir.mail.inject("toko", raw=raw.replace("\n", "\r\n").encode())
+    await kurir.mail.inject("toko", sender=marker)
+
+    async def read():
+        return [c async for c in kurir.rest.items("campaigns", "/v1/conversations", q=marker)]
+
+    await wait_for("the mail behind the report", read, 20)
+    await asyncio.sleep(0.5)
+    assert [s async for s in kurir.rest.items("campaigns", "/v1/suppressions", channel="email", q=victim)] == []
+
+
 def secrets(kurir):
     """Return what must be nowhere in the clear."""
     keys = {k: v for k, v in kurir.platform.keys.__dict__.items() if k != "admin_email"}
@@ -275,9 +308,10 @@ async def test_bus_and_store_ask_for_a_password(kurir):
     ports = {child.name: child.port for child in kurir.platform.children}
     with pytest.raises(nats.errors.Error):
         await nats.connect(f"nats://127.0.0.1:{ports['nats']}", allow_reconnect=False, max_reconnect_attempts=0)
-    for user in ("", "kurir:wrong@"):
+    commands = ({"find": "accounts"}, {"createUser": "evil", "pwd": "x", "roles": ["root"]}, {"usersInfo": 1})
+    for user, tried in (("", commands), ("kurir:wrong@", commands[:1])):
         client = AsyncIOMotorClient(f"mongodb://{user}127.0.0.1:{ports['store']}/?directConnection=true")
-        for command in ({"find": "accounts"}, {"createUser": "evil", "pwd": "x", "roles": ["root"]}, {"usersInfo": 1}):
+        for command in tried:
             with pytest.raises(Exception, match=r"(?i)auth"):
                 await client["kurir"].command(command)
         client.close()

@@ -111,18 +111,22 @@ async def _others(ctx: Context, row: Row) -> list[Row]:
 
 
 async def on_bounce(ctx: Context, bounced: Bounced) -> None:
-    """Note that a sent message came back; a hard bounce and a complaint put the address on the suppression list."""
-    row = await ctx.db[ROWS].find_one({"_id": bounced.row}) if bounced.row else None
-    if row is not None:
-        fact = bounced.model_dump(include={"kind", "hard", "status", "diagnostic", "at"})
-        await ctx.db[ROWS].update_one({"_id": row["_id"], "bounced": None}, {"$set": {"bounced": fact}})
-        await counts.touch(ctx, [row["slice"]])
-        await ctx.hub.publish("row", [row["_id"]])
+    """Note that a sent message came back; a hard bounce and a complaint put the address on the suppression list.
+
+    Anybody can write a report, and name anybody in it: one that leads to no row of the account silences nobody, and one
+    that does silences only whom that row was sent to.
+    """
+    row = await ctx.db[ROWS].find_one({"_id": bounced.row, "account": bounced.account_id}) if bounced.row else None
+    if row is None:
+        return
+    fact = bounced.model_dump(include={"kind", "hard", "status", "diagnostic", "at"})
+    await ctx.db[ROWS].update_one({"_id": row["_id"], "bounced": None}, {"$set": {"bounced": fact}})
+    await counts.touch(ctx, [row["slice"]])
+    await ctx.hub.publish("row", [row["_id"]])
     if bounced.hard or bounced.kind == "complaint":
-        address = row["key"] if row else bounced.address
         reason = "complained" if bounced.kind == "complaint" else "bounced"
         try:
-            await suppress(ctx, bounced.channel, address, reason, "bounce", campaign=row["campaign"] if row else "")
+            await suppress(ctx, bounced.channel, row["key"], reason, "bounce", campaign=row["campaign"])
         except Invalid as error:  # a report may name anything
             ctx.log.warning("a bounce names no address", row=bounced.row, error=str(error)[:200])
 
