@@ -33,6 +33,12 @@ def _die_with_parent() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
+def _stands(pid: int) -> bool:
+    """Return whether every thread of a stopped process stands still: one may answer for a moment longer."""
+    states = (task / "stat" for task in Path(f"/proc/{pid}/task").iterdir())
+    return all(stat.read_text().rpartition(") ")[2].startswith("T") for stat in states)
+
+
 class Server:
     """A process a test may kill and start again, on the same port and folder."""
 
@@ -70,8 +76,10 @@ class Server:
             self.process = None
 
     def freeze(self) -> None:
-        """SIGSTOP: the connections stay, nothing answers."""
+        """SIGSTOP: the connections stay, nothing answers. Returns when every thread stands."""
         self._signal(signal.SIGSTOP)
+        while self.process is not None and not _stands(self.process.pid):
+            time.sleep(0.005)
 
     def thaw(self) -> None:
         """SIGCONT."""

@@ -195,7 +195,6 @@ async def test_an_unanswered_question_is_none(bucket, watch, fresh_nats):
     await asyncio.wait_for(watch.ready.wait(), 5)
     fresh_nats.freeze()
     try:
-        await asyncio.sleep(0.3)  # every thread of it has to stop
         assert await watch.behind(timeout=0.3) is None
     finally:
         fresh_nats.thaw()
