@@ -21,7 +21,7 @@ from servicekit.auth import (
     require,
     verify_password,
 )
-from servicekit.errors import Permanent, Unauthorized
+from servicekit.errors import Permanent, Unauthorized, Unavailable
 from servicekit.settings import ServiceSettings
 
 PUBLIC = {"GET /livez", "GET /readyz", "GET /healthz", "GET /metrics", "GET /openapi.json", "GET /docs"}
@@ -195,3 +195,28 @@ async def test_an_outside_issuers_tokens_count_by_its_keys(monkeypatch, service_
             )
         )
     assert issuer.fetches == 1  # an unknown key id does not hammer the issuer
+
+
+async def test_an_issuer_that_is_away_is_not_asked_by_every_request(monkeypatch, service_settings):
+    asked = []
+
+    async def away(_self, url):
+        asked.append(url)
+        raise httpx.ConnectError("refused")
+
+    monkeypatch.setattr(httpx.AsyncClient, "get", away)
+    outside = {"jwks_url": "https://id/keys", "jwks_issuer": "https://id", "jwks_audience": "kurir"}
+    auth = Authenticator(service_settings.model_copy(update=outside))
+    key = ec.generate_private_key(ec.SECP256R1())
+    for kid in "abcdef":
+        token = jwt.encode({"sub": "x", "exp": time.time() + 9}, key, algorithm="ES256", headers={"kid": kid})
+        with pytest.raises(Unavailable):
+            await auth.authenticate(token)
+    assert len(asked) == 1
+
+
+@pytest.mark.parametrize("missing", ["jwks_issuer", "jwks_audience"])
+def test_an_issuers_keys_alone_let_nobody_in(service_settings, missing):
+    outside = {"jwks_url": "https://id/keys", "jwks_issuer": "https://id", "jwks_audience": "kurir", missing: None}
+    with pytest.raises(Permanent, match="KURIR_JWKS_AUDIENCE"):
+        Authenticator(service_settings.model_copy(update=outside))

@@ -19,6 +19,7 @@ ISSUER = "kurir"
 MIN_SECRET_BYTES = 32
 _JWKS_LIFE_SECONDS = 600.0
 _JWKS_REFETCH_SECONDS = 30.0
+_JWKS_FIRST_SECONDS = 2.0
 _log = get_logger("servicekit.auth")
 
 
@@ -48,7 +49,12 @@ class Authenticator:
     """Turns a bearer token into a Principal."""
 
     def __init__(self, settings: ServiceSettings) -> None:
-        """Take secrets and issuer from the settings."""
+        """Take secrets and issuer from the settings.
+
+        Raises Permanent("jwks") for keys without an issuer and an audience: they sign for other people's programs too.
+        """
+        if settings.jwks_url and not (settings.jwks_issuer and settings.jwks_audience):
+            raise Permanent("jwks", "KURIR_JWKS_URL needs KURIR_JWKS_ISSUER and KURIR_JWKS_AUDIENCE beside it")
         self._settings = settings
         self._outside = _Jwks(settings.jwks_url) if settings.jwks_url else None
 
@@ -81,32 +87,37 @@ class Authenticator:
         if self._outside is None:
             raise jwt.InvalidAlgorithmError("no outside issuer is set")
         key = await self._outside.key(str(header.get("kid", "")))
-        audience = self._settings.jwks_audience
-        required["verify_aud"] = audience is not None
         return jwt.decode(
             token,
             key,
             algorithms=["RS256", "ES256"],
-            audience=audience,
+            audience=self._settings.jwks_audience,
             issuer=self._settings.jwks_issuer,
             options=required,
         )
 
 
 class _Jwks:
-    """An issuer's keys, kept ten minutes; an unknown key id fetches them again, at most every 30 s."""
+    """An issuer's keys, kept ten minutes; an unknown key id fetches them again, at most every 30 s.
+
+    One that does not answer is asked no more often: strangers' tokens must not keep everybody waiting for it.
+    """
 
     def __init__(self, url: str) -> None:
         self._url = url
         self._keys: dict[str, jwt.PyJWK] = {}
-        self._fetched = float("-inf")
+        self._fetched = self._tried = float("-inf")
         self._lock = asyncio.Lock()
 
     async def key(self, kid: str) -> jwt.PyJWK:
         async with self._lock:
-            age = time.monotonic() - self._fetched
-            if age > _JWKS_LIFE_SECONDS or (kid not in self._keys and age > _JWKS_REFETCH_SECONDS):
+            now = time.monotonic()
+            wanted = kid not in self._keys or now - self._fetched > _JWKS_LIFE_SECONDS
+            if wanted and now - self._tried > (_JWKS_REFETCH_SECONDS if self._keys else _JWKS_FIRST_SECONDS):
+                self._tried = now
                 await self._fetch()
+        if not self._keys:
+            raise Unavailable("the token issuer does not answer")
         if kid not in self._keys:
             raise jwt.InvalidKeyError("the token's key is unknown to its issuer")
         return self._keys[kid]
@@ -119,5 +130,3 @@ class _Jwks:
             self._fetched = time.monotonic()
         except (httpx.HTTPError, ValueError, jwt.PyJWTError) as error:
             _log.warning("the issuer's keys cannot be had", url=self._url, error=repr(error)[:200])
-            if not self._keys:
-                raise Unavailable("the token issuer does not answer") from error
