@@ -38,10 +38,13 @@ class Limit:
 
 
 def limits(settings: Settings, email: str, client: str) -> list[Limit]:
-    """Return what a sign-in counts against; few per pair, so that a stranger elsewhere cannot lock a person out."""
+    """Return what a sign-in counts against; few per pair, so that a stranger elsewhere cannot lock a person out.
+
+    The client comes first: who is over its limit leaves no further trace, however many addresses it names.
+    """
     return [
-        Limit(digest("pair", email, client), settings.sign_in_failures),
         Limit(digest("client", client), settings.sign_in_failures_per_client),
+        Limit(digest("pair", email, client), settings.sign_in_failures),
         Limit(digest("email", email), settings.sign_in_failures_per_email),
     ]
 
@@ -61,8 +64,9 @@ async def sign_in(
     good = await verify_password(operator.password_hash if operator else None, password)
     if not good or operator is None or not operator.active:
         raise Unauthorized("E-mail address or password is wrong.", reason="wrong_credentials")
-    await store.forget_failures(counted[0].key)
-    for limit in counted[1:]:
+    of_client, of_pair, of_email = counted
+    await store.forget_failures(of_pair.key)
+    for limit in (of_client, of_email):
         await store.uncount_attempt(limit.key)
     await until_good(operator)
     return issue_token(settings, operator.id, operator.role), operator
