@@ -101,16 +101,46 @@ async def test_a_bus_that_would_lose_data_is_refused_in_one_line(home):
     assert kurir("topology", "check", home=home).returncode == 3
 
 
-async def test_dead_letters_are_listed_with_their_reason(home):
-    nats_url = up(home)["nats_url"]
-    connection = await nats.connect(nats_url)
+async def test_a_dead_letter_is_listed_shown_replayed_and_dropped(home):
+    state = up(home)
+    connection = await nats.connect(state["nats_url"])
     await connection.jetstream().publish("inbox.email.acc_x.sent.v1", b"nonsense")
+    (first,) = await letters(home, 1)
+    assert first["subject"] == "inbox.email.acc_x.sent.v1"
+    assert "malformed" in first["error"]
+    assert "inbox.email.acc_x.sent.v1" in kurir("dlq", "list", home=home).stdout
+    assert "nonsense" not in kurir("dlq", "show", "1", home=home).stdout
+    assert "nonsense" in kurir("dlq", "show", "1", "--content", home=home).stdout
+    replayed = kurir("dlq", "replay", "1", home=home)
+    assert (replayed.returncode, replayed.stdout) == (0, "replayed 1 to inbox.email.acc_x.sent.v1\n")
+    (again,) = await letters(home, 2)  # still nonsense: campaigns puts it aside once more
+    assert kurir("dlq", "drop", str(again["sequence"]), "--yes", home=home).returncode == 0
+    assert kurir("dlq", "list", home=home).stdout == "no dead letters\n"
+    in_one_line(kurir("dlq", "show", "1", home=home), "there is no dead letter 1")
+    command = {
+        "id": "order-1", "source": "crm", "account_id": "acc_x", "not_after": "2026-01-01T00:00:00Z",
+        "to": {"address": "siti@example.com"}, "content": {"text": "t"},
+    }  # fmt: skip
+    await connection.jetstream().publish("dlq.cmd.email.acc_x.send.now.v1", json.dumps(command).encode())
     await connection.close()
+    refused = kurir("dlq", "replay", "--subject", "cmd.*.*.send.>", home=home)
+    in_one_line(refused, "POST /v1/outbox/crm.order-1/retry")
+    kurir("down", home=home)
+    in_one_line(kurir("dlq", "list", home=home), "no bus")
+    in_one_line(kurir("dlq", "list", "--nats-url", state["nats_url"], home=home), "no NATS server answers")
+
+
+def in_one_line(ended, said):
+    assert (ended.returncode, ended.stderr.count("\n")) == (1, 1), ended.stderr
+    assert ended.stderr.startswith("error: ")
+    assert said in ended.stderr
+
+
+async def letters(home, sequence):
+    """Return what is listed once it has come so far."""
     for _ in range(100):
-        found = json.loads(kurir("dead-letters", "--json", home=home).stdout)["items"]
-        if found:
-            break
+        found = json.loads(kurir("dlq", "list", "--json", home=home).stdout)["items"]
+        if found and found[-1]["sequence"] >= sequence:
+            return found
         await asyncio.sleep(0.1)
-    assert [(one["subject"], one["text"]) for one in found] == [("inbox.email.acc_x.sent.v1", "nonsense")]
-    assert "malformed" in found[0]["error"]
-    assert "inbox.email.acc_x" in kurir("dead-letters", home=home).stdout
+    raise AssertionError(f"no dead letter {sequence}")

@@ -2,7 +2,6 @@
 
 import asyncio
 import json as jsonlib
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,8 +11,9 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from kurir import background, deadletters, demo, status, tokens, topology
-from kurir.home import Home, Trouble, default_folder
+from kurir import background, demo, dlq_cli, status, tokens, topology
+from kurir.home import Home, Trouble
+from kurir.options import HomeOption, JsonOption, NatsOption, bus_at, home_at
 from kurir.platform import Options
 
 app = typer.Typer(
@@ -22,14 +22,9 @@ app = typer.Typer(
 )  # fmt: skip
 topology_app = typer.Typer(help="The bus's streams and buckets.", no_args_is_help=True)
 app.add_typer(topology_app, name="topology")
+app.add_typer(dlq_cli.app, name="dlq")
 
-HomeOption = Annotated[Path | None, typer.Option("--home", help="Data folder; $KURIR_HOME, else ~/.local/share/kurir.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
 out, err = Console(), Console(stderr=True)
-
-
-def _home(folder: Path | None) -> Home:
-    return Home((folder or default_folder()).expanduser().absolute())
 
 
 @app.command()
@@ -45,7 +40,7 @@ def up(
 
     NATS_URL and MONGO_URL, where set, are used instead of starting a bus or a store here.
     """
-    place = _home(home)
+    place = home_at(home)
     if detach:
         _announce(place)(background.detach(place, practice=practice))
     else:
@@ -62,7 +57,7 @@ def down(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before wiping.")] = False,
 ) -> None:
     """Stop what kurir up started."""
-    place = _home(home)
+    place = home_at(home)
     was_up = background.stop(place)
     out.print("stopped" if was_up else "nothing was up", highlight=False)
     if wipe:
@@ -75,7 +70,7 @@ def down(
 @app.command("status")
 def show_status(home: HomeOption = None, json: JsonOption = False) -> None:
     """Say what is up; exit code 0 when everything is ready, 3 when not."""
-    found = status.read(_home(home))
+    found = status.read(home_at(home))
     if json:
         print(jsonlib.dumps(found))
     elif found["up"]:
@@ -95,7 +90,7 @@ def logs(
     lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="How many last lines.")] = 50,
 ) -> None:
     """Show the log files of the parts."""
-    place = _home(home)
+    place = home_at(home)
     files = sorted(place.logs.glob("*.log"))
     if part:
         files = [f for f in files if f.stem == part]
@@ -113,13 +108,13 @@ def token(
     hours: Annotated[float, typer.Option(min=0.01, max=24 * 365, help="How long it is valid.")] = 12.0,
 ) -> None:
     """Print an access token for the REST APIs of this machine's platform."""
-    print(tokens.issue(_home(home).open(), role, hours))
+    print(tokens.issue(home_at(home).open(), role, hours))
 
 
 @app.command()
 def url(part: Annotated[str, typer.Argument(help="A service, such as accounts.")], home: HomeOption = None) -> None:
     """Print where a service listens: the usual port, or another where that was taken."""
-    place = _home(home)
+    place = home_at(home)
     state = place.state()
     if state is None:
         raise Trouble(f"Kurir is not up in {place.folder}: start it with {_command()} up")
@@ -131,46 +126,20 @@ def url(part: Annotated[str, typer.Argument(help="A service, such as accounts.")
     print(known[part])
 
 
-@app.command("dead-letters")
-def dead_letters(
-    nats_url: Annotated[str | None, typer.Option(help="$NATS_URL, else the running platform's.")] = None,
-    home: HomeOption = None,
-    json: JsonOption = False,
-) -> None:
-    """List what nobody could handle, with the reason. It blocks nothing and nothing is lost; it is kept for 30 days."""
-    found = asyncio.run(deadletters.read(_nats_url(nats_url, home)))
-    if json:
-        print(jsonlib.dumps({"items": found}))
-    else:
-        out.print(deadletters.table(found))
-
-
 @topology_app.command("apply")
-def topology_apply(
-    nats_url: Annotated[str | None, typer.Option(help="$NATS_URL, else the running platform's.")] = None,
-    home: HomeOption = None,
-) -> None:
+def topology_apply(nats_url: NatsOption = None, home: HomeOption = None) -> None:
     """Create or update every stream and bucket; refuses what would lose data."""
-    asyncio.run(topology.apply(_nats_url(nats_url, home)))
+    asyncio.run(topology.apply(bus_at(nats_url, home)))
     out.print("the bus is as the contracts say")
 
 
 @topology_app.command("check")
-def topology_check(nats_url: Annotated[str | None, typer.Option()] = None, home: HomeOption = None) -> None:
+def topology_check(nats_url: NatsOption = None, home: HomeOption = None) -> None:
     """List what differs from the contracts; exit code 3 when anything does."""
-    differences = asyncio.run(topology.check(_nats_url(nats_url, home)))
+    differences = asyncio.run(topology.check(bus_at(nats_url, home)))
     for line in differences:
         print(line)
     raise typer.Exit(3 if differences else 0)
-
-
-def _nats_url(given: str | None, home: Path | None) -> str:
-    place = _home(home)
-    state = place.state()
-    found = given or os.environ.get("NATS_URL") or (str(state["nats_url"]) if state else None)
-    if not found:
-        raise Trouble("no bus: set NATS_URL, or start one with kurir up")
-    return found
 
 
 @app.command("demo")
@@ -187,7 +156,7 @@ def run_demo(
 
     Without --exit it uses the platform of the data folder, starts it where it is not up, and leaves it up.
     """
-    place = None if exit_after else _home(home)
+    place = None if exit_after else home_at(home)
     result = asyncio.run(demo.run(channel, recipients, place, err if json else out))
     if json:
         print(jsonlib.dumps(result.as_dict()))

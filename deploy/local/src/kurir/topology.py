@@ -38,7 +38,13 @@ async def check(nats_url: str, channels: tuple[Channel, ...] = DEFAULT_CHANNELS)
 async def connect(nats_url: str) -> Client:
     """Return a connection; raises Trouble where no server answers."""
     try:
-        return await nats.connect(nats_url, connect_timeout=5, max_reconnect_attempts=2, allow_reconnect=False)
+        return await nats.connect(
+            nats_url, connect_timeout=5, max_reconnect_attempts=2, allow_reconnect=False, error_cb=_raised_anyway
+        )
     except Exception as error:
         where = nats_url.rpartition("@")[2]
         raise Trouble(f"no NATS server answers at {where}: {error}") from error
+
+
+async def _raised_anyway(_: Exception) -> None:
+    """Keep nats-py from printing a traceback of each try."""
