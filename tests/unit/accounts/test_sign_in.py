@@ -12,14 +12,14 @@ from servicekit.errors import Unauthorized
 class Store:
     """Counts attempts by key, and knows nobody."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.attempts = Counter()
 
-    async def count_attempt(self, key, window_seconds):
+    async def count_attempt(self, key, _window_seconds):
         self.attempts[key] += 1
         return self.attempts[key]
 
-    async def by_email(self, email):
+    async def by_email(self, _email):
         return None
 
 
