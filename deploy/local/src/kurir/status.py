@@ -7,7 +7,7 @@ from rich.table import Table
 
 from kurir.home import Home
 
-PATIENCE_SECONDS = 6.0
+PATIENCE_SECONDS = 10.0
 """More than a service gives each of its dependencies (3 s), so that the culprit is named."""
 
 
