@@ -12,7 +12,15 @@ from tests.support.processes import free_port
 
 from .conftest import Service, prepare, ready, serve
 
-PUBLIC = {"GET /livez", "GET /readyz", "GET /healthz", "GET /metrics", "GET /openapi.json", "GET /docs", "POST /v1/sessions"}
+PUBLIC = {
+    "GET /livez",
+    "GET /readyz",
+    "GET /healthz",
+    "GET /metrics",
+    "GET /openapi.json",
+    "GET /docs",
+    "POST /v1/sessions",
+}
 ADMIN = {"email": "admin@kurir.local", "password": "first-password"}
 
 
