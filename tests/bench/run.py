@@ -17,7 +17,10 @@ from rich.table import Table
 from tests.bench import dispatch, end_to_end
 from tests.bench.measure import Figure, stores
 
-FIGURES: dict[str, Callable[[str], Awaitable[list[Figure]]]] = {"dispatch": dispatch.measure, "email": end_to_end.measure}
+FIGURES: dict[str, Callable[[str], Awaitable[list[Figure]]]] = {
+    "dispatch": dispatch.measure,
+    "email": end_to_end.measure,
+}
 
 
 async def figures(names: list[str]) -> AsyncIterator[Figure]:

@@ -72,7 +72,11 @@ def translated() -> Iterator[None]:
         raise _bulk(error) from error
     except pymongo.errors.DocumentTooLarge as error:
         raise Permanent("too_large", str(error)[:300]) from error
-    except (OverflowError, UnicodeEncodeError, bson.errors.BSONError) as error:  # a number over 64 bits, half a surrogate pair
+    except (
+        OverflowError,
+        UnicodeEncodeError,
+        bson.errors.BSONError,
+    ) as error:  # a number over 64 bits, half a surrogate pair
         raise Invalid(detail=f"holds a value that cannot be stored: {error}"[:300]) from error
     except (pymongo.errors.ConnectionFailure, pymongo.errors.ExecutionTimeout) as error:
         raise Unavailable(f"store: {type(error).__name__}: {str(error)[:200]}") from error
