@@ -7,7 +7,7 @@ import nh3
 from fastapi import APIRouter, Header, Query, Response
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
-from servicekit.errors import Invalid, NotFound
+from servicekit.errors import Invalid
 from servicekit.pagination import Page
 
 from campaigns.contacts import usecases as contacts
@@ -82,11 +82,7 @@ async def download_attachment(
     ctx: Ctx, _: Viewer, conversation_id: str, message_id: str, index: int
 ) -> StreamingResponse:
     """Download what came with a message."""
-    found = await ctx.db["messages"].find_one({"_id": message_id, "conversation": conversation_id})
-    files = (found or {}).get("attachments") or []
-    if not 0 <= index < len(files):
-        raise NotFound("there is no such attachment")
-    file = files[index]
+    file = await usecases.attachment(ctx, conversation_id, message_id, index)
     stream = await media.content(ctx, file["object"])
     return as_download(stream, media.file_name(file["filename"]), file["content_type"], file["size"])
 

@@ -1,17 +1,20 @@
 """Which of our messages an inbound one answers: named by the platform's ids, or on chat channels the last one sent."""
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from contracts.channels import Channel
 from contracts.inbox import Received
+from servicekit.clock import utcnow
 
 from campaigns.context import Context
 
 Document = dict[str, Any]
 _FIELDS = {"campaign": 1, "kind": 1, "contact": 1, "sent_at": 1, "queued_at": 1, "to": 1}
 _SENT = ("sent", "delivered", "read")
+_TICK = timedelta(milliseconds=1)
+"""What the order of messages is kept in."""
 CHAT_DAYS = 14
 """How long after a campaign's message a chat message counts as an answer to it."""
 
@@ -43,13 +46,30 @@ async def _last_sent(ctx: Context, message: Received) -> Document | None:
     return await ctx.db["rows"].find_one(where, _FIELDS, sort=[("sent_at", -1)])
 
 
+def went_out(row: Document) -> datetime | None:
+    """Return when a row was sent, as far as it is known yet."""
+    at: datetime | None = row.get("sent_at") or row.get("queued_at")
+    return at
+
+
+def in_order(message: Received, row: Document | None) -> Received:
+    """Return the message with the moment it is filed under: not in the future, and behind what it answers.
+
+    A message from the future (a wrong clock) would stay on top for ever, and an e-mail's Date has whole seconds: an
+    answer written within the second would stand before its question.
+    """
+    at, sent = min(message.at, utcnow()), went_out(row) if row else None
+    at = max(at, sent + _TICK) if sent else at
+    return message.model_copy(update={"at": at})
+
+
 def is_answer(message: Received, row: Document | None) -> bool:
     """Return whether a person answered *row*: neither the owner nor a machine does."""
     return row is not None and not message.auto_reply and not message.own
 
 
 def campaign_of(message: Received, row: Document | None) -> str | None:
-    """Return the campaign a person answered; an answer to our own answer has none."""
-    if row is None or not is_answer(message, row):
+    """Return the campaign that was answered, by a person or a machine; an answer to our own answer has none."""
+    if row is None or message.own:
         return None
     return str(row["campaign"]) if row["kind"] == "campaign" else None

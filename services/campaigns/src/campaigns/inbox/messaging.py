@@ -16,7 +16,7 @@ from campaigns.contacts import store as contact_store
 from campaigns.contacts import usecases as contacts
 from campaigns.context import Context
 from campaigns.inbox import domain, store
-from campaigns.inbox.attribution import answered, campaign_of, is_answer
+from campaigns.inbox.attribution import answered, campaign_of, in_order, is_answer, went_out
 from campaigns.suppression import usecases as suppression
 
 Document = dict[str, Any]
@@ -24,11 +24,11 @@ Document = dict[str, Any]
 
 async def on_received(ctx: Context, messages: Sequence[Received]) -> None:
     """Take inbound messages into their conversations. Raises Unavailable where store or bus are away: let them come again."""
-    fresh = await _stored(ctx, list({m.id: m for m in messages}.values()))
+    rows = await answered(ctx, messages)
+    fresh = await _stored(ctx, [in_order(m, rows.get(m.id)) for m in {m.id: m for m in messages}.values()])
     if not fresh:
         return
     fresh.sort(key=lambda m: m.at)
-    rows = await answered(ctx, fresh)
     await _conversations(ctx, fresh, rows)
     await _campaign_messages(ctx, fresh, rows)
     writes = [w for m in fresh for w in store.effects(m, _conversation(m), campaign_of(m, rows.get(m.id)))]
@@ -107,7 +107,7 @@ async def _contact(ctx: Context, message: Received, row: Document | None, owners
 
 
 async def _campaign_messages(ctx: Context, messages: list[Received], rows: dict[str, Document]) -> None:
-    """Show in the history what was answered: the campaign's message, as a reference to its row."""
+    """Show in the history what was answered: the campaign's message, as a reference to its row, which has its words."""
     writes = [
         UpdateOne({"_id": f"row-{row['_id']}"}, {"$setOnInsert": _campaign_message(message, row)}, upsert=True)
         for message in messages
@@ -117,7 +117,7 @@ async def _campaign_messages(ctx: Context, messages: list[Received], rows: dict[
 
 
 def _campaign_message(message: Received, row: Document) -> Document:
-    at = row.get("sent_at") or row.get("queued_at") or message.at
+    at = went_out(row) or message.at
     return {
         "conversation": _conversation(message), "account": message.account_id, "channel": str(message.channel),
         "direction": "out", "at": at, "ms": domain.milliseconds(at), "subject": None, "text": "", "html": None,

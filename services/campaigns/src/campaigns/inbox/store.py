@@ -30,11 +30,6 @@ async def prepare(ctx: Context) -> None:
     await ensure_indexes(ctx.db["quick_replies"], [IndexModel("shortcut", unique=True)])
 
 
-def moment(received: Received) -> datetime:
-    """Return when a message came; one from the future (a wrong clock) came now, or it would stay on top for ever."""
-    return min(received.at, utcnow())
-
-
 def message_of(received: Received, conversation: str) -> Document:
     """Return an inbound message as it is stored first; `applied` becomes true when its effects are all there."""
     content = received.model_dump(
@@ -42,8 +37,8 @@ def message_of(received: Received, conversation: str) -> Document:
     )
     return with_objects({
         "_id": received.id, "conversation": conversation, "account": received.account_id,
-        "channel": str(received.channel), "direction": domain.direction(received), "at": moment(received),
-        "ms": domain.milliseconds(moment(received)), **content, "auto_reply": received.auto_reply,
+        "channel": str(received.channel), "direction": domain.direction(received), "at": received.at,
+        "ms": domain.milliseconds(received.at), **content, "auto_reply": received.auto_reply,
         "sender": received.sender.model_dump(), "answers_row": received.answers_row, "campaign": None,
         "applied": False, "created_at": utcnow(),
     })  # fmt: skip
@@ -72,7 +67,7 @@ def new_conversation(received: Received, contact: str | None) -> Document:
     name = "" if received.own else (received.sender.name or "")
     return {
         "account": received.account_id, "channel": str(received.channel), "address": received.conversation,
-        "name": name, "contact": contact, "closed": None, "assignee": None, "unread": 0, "last_at": moment(received),
+        "name": name, "contact": contact, "closed": None, "assignee": None, "unread": 0, "last_at": received.at,
         "last_ms": 0, "preview": "", "last_direction": "", "subject": received.subject, "campaigns": [], "tags": [],
         "notes": [], "search": domain.search_keys(name, received.conversation), "applied": [], "version": 1,
         "created_at": utcnow(),
@@ -85,11 +80,11 @@ def effects(received: Received, conversation: str, campaign: str | None) -> list
     once: Document = {"$push": {"applied": {"$each": [received.id], "$slice": -domain.REMEMBERED}}}
     if counts:
         once |= {"$inc": {"unread": 1, "version": 1}, "$set": {"closed": None}}
-        if campaign:
-            once["$addToSet"] = {"campaigns": campaign}
+    if campaign:
+        once["$addToSet"] = {"campaigns": campaign}
     guard = {"_id": conversation, "applied": {"$ne": received.id}}
     line = domain.preview(received.subject, received.text, received.stub)
-    return [UpdateOne(guard, once), latest(conversation, moment(received), line, domain.direction(received))]
+    return [UpdateOne(guard, once), latest(conversation, received.at, line, domain.direction(received))]
 
 
 def latest(conversation: str, at: datetime, line: str, direction: str) -> UpdateOne:

@@ -7,7 +7,7 @@ from contracts.channels import Channel
 from contracts.commands import Content, Recipient, Thread
 from pydantic import BaseModel, ConfigDict, Field
 from servicekit.clock import utcnow
-from servicekit.errors import Conflict, Invalid
+from servicekit.errors import Conflict, Invalid, NotFound
 from servicekit.mongo import DuplicateKey, UpdateOne
 from servicekit.pagination import MAX_PAGE, Page
 
@@ -15,7 +15,7 @@ from campaigns import paging
 from campaigns.contacts import addresses
 from campaigns.contacts import domain as contacts
 from campaigns.context import Context
-from campaigns.inbox import domain, store
+from campaigns.inbox import domain, history, store
 from campaigns.media import usecases as media
 from campaigns.suppression import usecases as suppression
 
@@ -71,16 +71,27 @@ async def messages(ctx: Context, conversation_id: str, cursor: str | None, limit
     """Return a conversation's messages, newest first. Raises NotFound."""
     await store.get(ctx, conversation_id)
     where = {"conversation": conversation_id}
-    return await paging.newest_first(
+    page = await paging.newest_first(
         ctx.db["messages"], where, key="ms", cursor=cursor, limit=limit, window=paging.EVERYTHING, top=paging.EVERYTHING
     )
+    return page.model_copy(update={"items": await history.with_words(ctx, page.items)})
+
+
+async def attachment(ctx: Context, conversation_id: str, message_id: str, index: int) -> Document:
+    """Return the file at *index* of a message. Raises NotFound."""
+    found = await ctx.db["messages"].find_one({"_id": message_id, "conversation": conversation_id})
+    files = (await history.with_words(ctx, [found]))[0].get("attachments") or [] if found else []
+    if not 0 <= index < len(files):
+        raise NotFound("there is no such attachment")
+    file: Document = files[index]
+    return file
 
 
 async def reply(ctx: Context, conversation_id: str, given: ReplyInput, key: str, by: str) -> Document:
     """Answer; the same *key* again is the same answer. Returns the message with its state.
 
-    Raises Invalid for an empty answer or an unknown file, Conflict with the reason where the person is blocked or the
-    address bounces. The message is stored before the row: `resume` finishes what a crash leaves between the two.
+    Raises Invalid for an empty answer or an unknown file, Conflict with the reason where the person is blocked, the
+    address bounces, or the account is deleted. The message is stored before the row: `resume` finishes what a crash leaves between the two.
     """
     conversation = await store.get(ctx, conversation_id)
     message_id = domain.reply_id(conversation_id, key)
@@ -99,6 +110,8 @@ async def _new_reply(ctx: Context, conversation: Document, message_id: str, give
     why = await suppression.forbids_reply(ctx, conversation["channel"], conversation["address"])
     if why:
         raise Conflict(f"{conversation['address']} is {why}: an answer would not arrive", reason=f"address_{why}")
+    if await _account_gone(ctx, conversation):
+        raise Conflict("the account of this conversation is deleted: nothing can be sent", reason="account_deleted")
     last = await store.last_inbound(ctx, conversation["_id"])
     content = Content(
         subject=_subject(conversation, given, last),
@@ -116,6 +129,16 @@ async def _new_reply(ctx: Context, conversation: Document, message_id: str, give
     line = domain.preview(None, given.text)
     await ctx.db["conversations"].bulk_write([store.latest(conversation["_id"], made["at"], line, "out")])
     return made
+
+
+async def _account_gone(ctx: Context, conversation: Document) -> bool:
+    """Return whether the account is known to be deleted; one that is merely not seen yet is not."""
+    from campaigns.dispatch.gone import GONE  # noqa: PLC0415  # dispatching tells the inbox
+
+    desired = ctx.accounts.desired(Channel(conversation["channel"]), conversation["account"])
+    if desired is not None:
+        return desired.status == "deleting"
+    return await ctx.db[GONE].find_one({"_id": conversation["account"]}) is not None
 
 
 def _subject(conversation: Document, given: ReplyInput, last: Document | None) -> str | None:
