@@ -31,8 +31,12 @@ async def test_two_edits_at_once_are_a_conflict_for_the_second(people):
     answers = await asyncio.gather(
         *(people.http.patch(path, json={"name": name}, headers={"If-Match": '"1"'}) for name in ("A", "B", "C"))
     )
-    assert sorted(a.status_code for a in answers) == [200, 409, 409]
-    assert (await people.http.patch(path, json={"name": "D"})).json()["errors"][0]["field"] == "version"
+    assert sorted(a.status_code for a in answers) == [200, 412, 412]
+    stale = next(a for a in answers if a.status_code == 412)
+    assert (stale.json()["reason"], stale.json()["version"], stale.headers["ETag"]) == ("stale_version", 2, '"2"')
+    unsaid = await people.http.patch(path, json={"name": "D"})
+    assert (unsaid.status_code, unsaid.json()["reason"]) == (428, "version_required")
+    assert (await people.http.patch(path, json={"name": "D"}, headers={"If-Match": "*"})).status_code == 200
 
 
 async def test_every_wrong_field_is_named(people):

@@ -6,18 +6,18 @@ from typing import get_args
 import pytest
 from accounts import catalog, export
 from accounts.api import StatusFilter
-from accounts.domain import Account, Dot, StaleVersion, dot, is_fresh
+from accounts.domain import Account, Dot, dot, is_fresh
 from accounts.fields import CREDENTIALS, SETTINGS
 from accounts.forms import AccountPatch, NewAccount, PaceForm
-from accounts.http import version_of
 from accounts.settings import Settings
 from accounts.vault import CredentialSealer
 from accounts.views import session_view
 from contracts.channels import Channel
 from contracts.state import SessionState, SessionStatus
 from pydantic import BaseModel, ValidationError
-from servicekit.errors import Conflict, Invalid, KurirError
+from servicekit.errors import Conflict, Invalid, KurirError, StaleVersion
 from servicekit.secrets import Sealer, SealError, generate_key
+from servicekit.versions import version_of
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 

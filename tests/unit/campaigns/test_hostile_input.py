@@ -5,8 +5,8 @@ import time
 import zlib
 
 import pytest
-from campaigns import http
 from campaigns.campaign.domain import CampaignIn
+from campaigns.campaign.missing import Missing
 from campaigns.campaign.spinner import spin
 from campaigns.campaign.template import Template
 from campaigns.contacts.importing import read_table
@@ -16,6 +16,8 @@ from campaigns.paging import _behind
 from pydantic import ValidationError
 from servicekit.errors import Invalid, Permanent
 from servicekit.pagination import encode_cursor
+from servicekit.problems import field_errors
+from servicekit.versions import version_of
 
 QUADRATIC = [
     "{{" * 20_000,
@@ -85,9 +87,9 @@ def test_a_cursor_that_is_not_ours_is_refused(value):
 @pytest.mark.parametrize("header", ["²", "9" * 5_000, "-1", "1; drop", "W/", '"'])
 def test_a_version_is_at_most_eighteen_plain_digits(header):
     with pytest.raises(Invalid) as refused:
-        http.version_of(header)
-    assert set(refused.value.fields) == {"version"}
-    assert [http.version_of(h) for h in ('"7"', "7", 'W/"7"')] == [7, 7, 7]
+        version_of(header)
+    assert set(refused.value.fields) == {"If-Match"}
+    assert [version_of(h) for h in ('"7"', "7", 'W/"7"')] == [7, 7, 7]
 
 
 @pytest.mark.parametrize(
@@ -106,6 +108,25 @@ def test_a_schedule_names_what_is_wrong_with_it(schedule):
     with pytest.raises(ValidationError) as refused:
         CampaignIn.model_validate({"name": "x", "channel": "email", "schedule": schedule})
     assert {e["loc"][0] for e in refused.value.errors()} == {"schedule"}
+
+
+@pytest.mark.parametrize("clock", ["8:30", "24:00", "08:60", "08:30\n", "٠٨:٣٠", ""])
+def test_a_clock_is_refused_in_words(clock):
+    hours = {"start": clock, "end": "17:00"}
+    with pytest.raises(ValidationError) as refused:
+        CampaignIn.model_validate({"name": "x", "channel": "email", "schedule": {"hours": hours}})
+    assert field_errors(refused.value) == [{"field": "schedule.hours.start", "message": "must be HH:MM, such as 08:30"}]
+
+
+def test_a_variable_nobody_has_is_told_from_one_that_some_lack():
+    missing = Missing()
+    missing.note("a@example.com", {"name": "A", "city": "Medan"}, ["nmae", "zzz"])
+    missing.note("b@example.com", {"name": "B"}, ["nmae", "zzz", "city"])
+    missing.failed("c@example.com", "text: takes too long")
+    default = 'give a default, such as {{ city | default: "…" }}, or add ?allow_missing=true'
+    assert missing.advice() == ["nobody has nmae: did you mean name?", "nobody has zzz", default]
+    assert missing.lines[2] == "c@example.com: text: takes too long"
+    assert Missing().advice() == []
 
 
 @pytest.mark.parametrize("claimed", ["text/html\r\nX: y", "text/html\n", "täxt/html", "a/b/c", "", "text/" + "a" * 200])

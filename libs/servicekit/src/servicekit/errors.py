@@ -57,6 +57,22 @@ class Conflict(KurirError):
     reason = "conflict"
 
 
+class StaleVersion(Conflict):
+    """It was edited since the editor read it; `version` is the present one."""
+
+    reason = "stale_version"
+
+    def __init__(self, version: int) -> None:
+        self.version = version
+        super().__init__(f"Somebody else changed it first: the version is now {version}.")
+
+
+class VersionRequired(KurirError):
+    """An edit that does not say which version it is based on."""
+
+    reason = "version_required"
+
+
 class Unauthorized(KurirError):
     """No valid token."""
 

@@ -20,6 +20,8 @@ DEFAULT_BODY_BYTES = 1 << 20
 
 _STATUS: dict[type[errors.KurirError], int] = {
     errors.NotFound: 404,
+    errors.StaleVersion: 412,  # before Conflict, which it is too
+    errors.VersionRequired: 428,
     errors.Conflict: 409,
     errors.Unauthorized: 401,
     errors.Forbidden: 403,
@@ -95,6 +97,8 @@ def from_error(error: errors.KurirError) -> JSONResponse:
         headers["Retry-After"] = str(max(1, round(error.after_seconds)))
     if isinstance(error, errors.Unauthorized):
         headers["WWW-Authenticate"] = "Bearer"
+    if isinstance(error, errors.StaleVersion):
+        headers["ETag"], more["version"] = f'"{error.version}"', error.version
     if isinstance(error, errors.Invalid):
         more["errors"] = [{"field": f, "message": text} for f, texts in error.fields.items() for text in texts]
     return problem(status, error.reason, error.detail, headers=headers, **more)

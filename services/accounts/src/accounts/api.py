@@ -9,12 +9,13 @@ from fastapi import APIRouter, Depends, Query, Response
 from fastapi.responses import StreamingResponse
 from servicekit.errors import Invalid
 from servicekit.pagination import Page, decode_cursor, encode_cursor
+from servicekit.versions import version_of
 
 from accounts import deleting, export, ports, usecases
 from accounts.context import Context, Ctx, Operator, Viewer, Writing
 from accounts.domain import Account, Dot
 from accounts.forms import AccountPatch, NewAccount, WorkerForm
-from accounts.http import Cursor, IdempotencyKey, IfMatch, Limit, etag, problems, version_of
+from accounts.http import Cursor, IdempotencyKey, IfMatch, Limit, etag, problems
 from accounts.usecases import Changes
 from accounts.views import AccountView, account_view
 

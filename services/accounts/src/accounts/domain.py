@@ -8,7 +8,7 @@ from contracts.base import Time
 from contracts.channels import Channel
 from contracts.state import DesiredAccount, Pace, SessionState, SessionStatus
 from pydantic import BaseModel, ConfigDict, Field
-from servicekit.errors import Conflict, KurirError
+from servicekit.errors import Conflict, StaleVersion
 
 Status = Literal["active", "inactive", "deleting"]
 
@@ -19,22 +19,6 @@ class Dot(StrEnum):
     READY = "ready"
     NEEDS_ATTENTION = "needs_attention"
     OFF = "off"
-
-
-class StaleVersion(Conflict):
-    """The account was edited since the editor read it; `version` is the present one."""
-
-    reason = "stale_version"
-
-    def __init__(self, version: int) -> None:
-        self.version = version
-        super().__init__(f"Somebody else changed it first: the version is now {version}.")
-
-
-class VersionRequired(KurirError):  # noqa: N818  # like NotFound and Conflict
-    """An edit that does not say which version it is based on."""
-
-    reason = "version_required"
 
 
 class LastSession(BaseModel):

@@ -1,15 +1,12 @@
 """What all routes share: problem documents in OpenAPI, ETags, cursors, and statuses of our own errors."""
 
-import re
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Header, Query, Request, Response
 from pydantic import BaseModel, Field
-from servicekit.errors import Invalid
 from servicekit.pagination import MAX_PAGE
 from servicekit.problems import problem
 
-from accounts.domain import StaleVersion, VersionRequired
 from accounts.operators.usecases import TooManyAttempts
 
 Limit = Annotated[int, Query(ge=1, le=MAX_PAGE, description="Items per page")]
@@ -18,7 +15,6 @@ IfMatch = Annotated[str | None, Header(description='The ETag the edit is based o
 IdempotencyKey = Annotated[
     str | None, Header(min_length=1, max_length=200, description="The same key again gives the same account")
 ]
-_ETAG = re.compile(r'^\s*(?:W/)?"?(\d{1,18})"?\s*$')
 
 
 class FieldError(BaseModel):
@@ -64,33 +60,11 @@ def etag(response: Response, version: int) -> None:
     response.headers["ETag"] = f'"{version}"'
 
 
-def version_of(if_match: str | None, version: int | None = None) -> int | None:
-    """Return the version an edit is based on, None for `*`. Raises VersionRequired, Invalid."""
-    if if_match is None and version is None:
-        raise VersionRequired("Send If-Match with the ETag, or `version` in the body.")
-    if if_match is None:
-        return version
-    if if_match.strip() == "*":
-        return None
-    found = _ETAG.match(if_match)
-    if found is None:
-        raise Invalid({"If-Match": 'must be an ETag of ours, such as "3"'})
-    return int(found[1])
-
-
 def install(app: FastAPI) -> None:
     """Give our own errors their statuses."""
-
-    async def stale(_: Request, error: StaleVersion) -> Response:
-        return problem(412, error.reason, error.detail, headers={"ETag": f'"{error.version}"'}, version=error.version)
-
-    async def required(_: Request, error: VersionRequired) -> Response:
-        return problem(428, error.reason, error.detail)
 
     async def too_many(_: Request, error: TooManyAttempts) -> Response:
         retry = {"Retry-After": str(error.after_seconds)}
         return problem(429, "too_many_attempts", "Too many failed sign-ins; try again later.", headers=retry)
 
-    app.add_exception_handler(StaleVersion, stale)  # type: ignore[arg-type]  # Starlette types all as Exception
-    app.add_exception_handler(VersionRequired, required)  # type: ignore[arg-type]
-    app.add_exception_handler(TooManyAttempts, too_many)  # type: ignore[arg-type]
+    app.add_exception_handler(TooManyAttempts, too_many)  # type: ignore[arg-type]  # Starlette types all as Exception

@@ -10,11 +10,11 @@ from contracts.channels import Channel
 from contracts.ids import digest
 from contracts.state import Pace
 from servicekit.clock import utcnow
-from servicekit.errors import Conflict, Invalid, NotFound
+from servicekit.errors import Conflict, Invalid, NotFound, StaleVersion
 
 from accounts import events
 from accounts.catalog import TITLES
-from accounts.domain import Account, PendingEvent, StaleVersion
+from accounts.domain import Account, PendingEvent
 from accounts.fields import check_credentials, check_settings
 from accounts.ports import AccountStore
 from accounts.vault import CredentialSealer

@@ -1,12 +1,10 @@
 """What the service's routes share: who calls, versions as ETags, JSON of stored documents."""
 
-import re
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
 from fastapi import Depends, Header, Query
 from servicekit.auth import Principal, Role, require
-from servicekit.errors import Invalid
 from servicekit.pagination import MAX_PAGE
 
 from campaigns.context import Context, context
@@ -16,24 +14,14 @@ Viewer = Annotated[Principal, Depends(require(Role.VIEWER))]
 Operator = Annotated[Principal, Depends(require(Role.OPERATOR))]
 Limit = Annotated[int, Query(ge=1, le=MAX_PAGE)]
 Cursor = Annotated[str | None, Query(max_length=500)]
-IfMatch = Annotated[str | None, Header(alias="If-Match")]
+IfMatch = Annotated[str | None, Header(alias="If-Match", max_length=100)]
 
-_VERSION = re.compile(r'\s*(?:W/)?"?([0-9]{1,18})"?\s*')
 _PRIVATE = frozenset({"pending_events", "relay_at", "search", "addresses", "dirty", "changes", "key", "seq"})
 
 
 def etag(document: Mapping[str, Any]) -> dict[str, str]:
     """Return the header that names a document's version."""
     return {"ETag": f'"{document["version"]}"'}
-
-
-def version_of(if_match: str | None, given: int | None = None) -> int:
-    """Return the version an edit is based on, from If-Match or the body. Raises Invalid without one."""
-    if found := _VERSION.fullmatch(if_match or ""):
-        return int(found[1])
-    if given is not None:
-        return given
-    raise Invalid({"version": "send the version you have read, in If-Match or as `version`"})
 
 
 def shown(document: Mapping[str, Any], *, without: Iterable[str] = ()) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """What people do while a campaign runs: pause, resume, cancel, retry, edit."""
 
+import pytest
 from contracts.state import LedgerEntry, Pace
 from servicekit.clock import utcnow
 from servicekit.ledger import Ledger
@@ -126,7 +127,9 @@ async def test_two_edits_at_once_the_second_is_told(service: Service):
     path = f"/v1/campaigns/{campaign}"
 
     await service.call("PATCH", path, json={"name": "A"}, headers={"If-Match": f'"{version}"'})
-    await service.call("PATCH", path, json={"name": "B", "version": version}, expect=409)
+    refused = await service.call("PATCH", path, json={"name": "B", "version": version}, expect=412)
+    assert (refused["reason"], refused["version"]) == ("stale_version", version + 1)
+    assert (await service.call("PATCH", path, json={"name": "B"}, expect=428))["reason"] == "version_required"
 
     assert (await service.read(campaign))["name"] == "A"
 
@@ -138,6 +141,10 @@ async def test_what_is_wrong_is_said_field_by_field(service: Service):
     refused = await service.call("POST", f"/v1/campaigns/{made['id']}/process", expect=422)
     assert {e["field"] for e in refused["errors"]} == {"accounts.0", "subject", "lists"}
 
+    early = {"schedule": {"hours": {"start": "8:30", "end": "17:00"}}, "version": 1}
+    refused = await service.call("PATCH", f"/v1/campaigns/{made['id']}", json=early, expect=422)
+    assert refused["errors"] == [{"field": "schedule.hours.start", "message": "must be HH:MM, such as 08:30"}]
+
     endless = {"text": "{% for i in (1..99999999) %}x{% endfor %}", "html": "{{ name | nofilter }}", "version": 1}
     refused = await service.call("PATCH", f"/v1/campaigns/{made['id']}", json=endless, expect=422)
     assert {e["field"] for e in refused["errors"]} == {"text", "html"}
@@ -148,7 +155,7 @@ async def test_a_variable_the_file_does_not_have_is_refused_when_saved(service: 
     version = (await service.read(campaign))["version"]
     change = {"text": "{{ nmae }}", "version": version}
     refused = await service.call("PATCH", f"/v1/campaigns/{campaign}", json=change, expect=422)
-    assert "nmae" in refused["errors"][0]["message"]
+    assert "unknown variable nmae: did you mean name?" in refused["errors"][0]["message"]
 
 
 async def test_missing_variables_are_reported_before_anything_is_sent(service: Service):
@@ -159,7 +166,8 @@ async def test_missing_variables_are_reported_before_anything_is_sent(service: S
     await service.call("PUT", f"/v1/campaigns/{campaign}/file", content=lines)
 
     refused = await service.call("POST", f"/v1/campaigns/{campaign}/process", expect=422)
-    assert refused["errors"] == [{"field": "variables", "message": "b@example.com: city"}]
+    advice = 'give a default, such as {{ city | default: "…" }}, or add ?allow_missing=true'
+    assert refused["errors"] == [{"field": "variables", "message": m} for m in (advice, "b@example.com: city")]
     shown = await service.call("GET", f"/v1/campaigns/{campaign}/preview")
     assert [item["missing"] for item in shown["items"]] == [[], ["city"]]
     await service.process(campaign, allow_missing=True)
@@ -209,6 +217,16 @@ async def test_a_test_send_goes_out_at_once_and_once(service: Service):
     assert lane.seen[0].content.text == "Kopi untuk Orang 0 di Kota 0"
     found = await until(lambda: _sent(service, made["row"]))
     assert found["kind"] == "test"
+
+
+@pytest.mark.parametrize("address", ["bad", "a@b@example.com", "a@example.com\r\nBcc: b@example.com"])
+async def test_a_test_send_to_what_is_no_address_is_refused_at_once(service: Service, address):
+    await service.account()
+    campaign = await service.campaign(1)
+    body = {"to": {"address": address}}
+    refused = await service.call("POST", f"/v1/campaigns/{campaign}/test-send", json=body, expect=422)
+    assert [e["field"] for e in refused["errors"]] == ["to.address"]
+    assert (await service.call("GET", "/v1/outbox"))["items"] == []
 
 
 async def _sent(service: Service, row: str):

@@ -8,12 +8,13 @@ from fastapi import APIRouter, Header, Query, Request, Response
 from pydantic import BaseModel
 from servicekit.pagination import Page
 from servicekit.tracing import new_id
+from servicekit.versions import version_of
 
 from campaigns.campaign import store, usecases
 from campaigns.campaign.domain import CampaignEdit, CampaignIn, Status
 from campaigns.campaign.store import Campaign
 from campaigns.contacts.importing import upload
-from campaigns.http import Ctx, Cursor, IfMatch, Limit, Operator, Viewer, etag, shown, version_of
+from campaigns.http import Ctx, Cursor, IfMatch, Limit, Operator, Viewer, etag, shown
 from campaigns.outbox.rows import ENDED
 
 router = APIRouter(prefix="/v1/campaigns", tags=["campaigns"])

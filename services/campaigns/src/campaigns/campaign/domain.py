@@ -1,5 +1,6 @@
 """What a campaign is, and what may be done with it when."""
 
+import re
 import zoneinfo
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
@@ -12,8 +13,17 @@ Status = Literal["draft", "scheduled", "processing", "paused", "done", "cancelle
 RUNNING = ("scheduled", "processing", "paused")
 EDITABLE = ("draft", "scheduled", "paused")
 
-_CLOCK = r"^([01]\d|2[0-3]):[0-5]\d$"
+_CLOCK = r"([01][0-9]|2[0-3]):[0-5][0-9]"
 _Line = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200, pattern=r"^[^\r\n\x00]*$")]
+
+
+def _clock(text: str) -> str:
+    if not re.fullmatch(_CLOCK, text):
+        raise ValueError("must be HH:MM, such as 08:30")
+    return text
+
+
+_Clock = Annotated[str, AfterValidator(_clock), Field(json_schema_extra={"pattern": f"^{_CLOCK}$"})]
 
 
 def _zone(name: str) -> str:
@@ -29,8 +39,8 @@ class SendingHours(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    start: str = Field(pattern=_CLOCK)
-    end: str = Field(pattern=_CLOCK)
+    start: _Clock
+    end: _Clock
     time_zone: Annotated[str, AfterValidator(_zone)] = "Asia/Jakarta"
     days: list[Annotated[int, Field(ge=0, le=6)]] = Field(default_factory=lambda: list(range(7)), min_length=1)
 

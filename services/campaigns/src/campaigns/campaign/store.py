@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from servicekit.clock import utcnow
-from servicekit.errors import Conflict, NotFound
+from servicekit.errors import NotFound, StaleVersion
 from servicekit.mongo import Collection, IndexModel, ensure_indexes
 
 from campaigns.contacts.store import next_numbers
@@ -55,13 +55,13 @@ async def get(ctx: Context, campaign_id: str) -> Campaign:
     return found
 
 
-async def edit(ctx: Context, campaign: Campaign, version: int, changes: Mapping[str, Any]) -> Campaign:
-    """Store an edit of that version. Raises Conflict where somebody else was first."""
-    where = {"_id": campaign["_id"], "version": version, "status": campaign["status"]}
+async def edit(ctx: Context, campaign: Campaign, changes: Mapping[str, Any]) -> Campaign:
+    """Store an edit of the campaign as it was read. Raises StaleVersion where somebody else was first."""
+    where = {"_id": campaign["_id"], "version": campaign["version"], "status": campaign["status"]}
     update = {"$set": {**changes, "updated_at": utcnow()}, "$inc": {"version": 1, "touched": 1}}
     found = await collection(ctx).find_one_and_update(where, update)
     if found is None:
-        raise Conflict("somebody else changed the campaign: read it again")
+        raise StaleVersion((await get(ctx, campaign["_id"]))["version"])
     return found
 
 

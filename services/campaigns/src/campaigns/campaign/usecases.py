@@ -9,7 +9,7 @@ from contracts.commands import Recipient
 from contracts.ids import row_id
 from pydantic import ValidationError
 from servicekit.clock import utcnow
-from servicekit.errors import Conflict, Invalid, Permanent
+from servicekit.errors import Conflict, Invalid, Permanent, StaleVersion
 from servicekit.mongo import Document
 from servicekit.pagination import Page
 
@@ -20,6 +20,7 @@ from campaigns.campaign.domain import RUNNING, CampaignIn, given, may_edit
 from campaigns.campaign.recipients import parts
 from campaigns.campaign.store import Campaign
 from campaigns.campaign.template import noting
+from campaigns.contacts import addresses
 from campaigns.contacts.importing.upload import Options
 from campaigns.context import Context
 from campaigns.outbox import counts, direct
@@ -35,17 +36,17 @@ async def create(ctx: Context, wanted: CampaignIn) -> Campaign:
     return made
 
 
-async def edit(ctx: Context, campaign_id: str, version: int, changes: dict[str, Any]) -> Campaign:
-    """Change what is given. Raises Invalid for fields that cannot be, or not any more; Conflict for an older version."""
+async def edit(ctx: Context, campaign_id: str, version: int | None, changes: dict[str, Any]) -> Campaign:
+    """Change what is given. Raises Invalid for fields that cannot be, or not any more; StaleVersion."""
     campaign = await store.get(ctx, campaign_id)
-    if campaign["version"] != version:
-        raise Conflict(f"the campaign is at version {campaign['version']} by now: read it again")
+    if version is not None and campaign["version"] != version:
+        raise StaleVersion(campaign["version"])
     changed = _checked(campaign, changes)
     late = may_edit(campaign["status"], set(changed))
     if late:
         raise Invalid(dict.fromkeys(sorted(late), f"cannot be changed while the campaign is {campaign['status']}"))
     prepared = await validation.prepared(ctx, {**campaign, **changed})
-    found = await store.edit(ctx, campaign, version, {**changed, **prepared})
+    found = await store.edit(ctx, campaign, {**changed, **prepared})
     if campaign["status"] in RUNNING:
         await store.wake(ctx, campaign_id)  # its start, hours or pace may be others now
     await ctx.hub.publish("campaign", [campaign_id])
@@ -58,7 +59,9 @@ def _checked(campaign: Campaign, changes: dict[str, Any]) -> dict[str, Any]:
     try:
         after = CampaignIn.model_validate({**before, **changes}).model_dump()
     except ValidationError as error:
-        raise Invalid({".".join(map(str, e["loc"])): e["msg"] for e in error.errors()}) from error
+        raise Invalid(
+            {".".join(map(str, e["loc"])): e["msg"].removeprefix("Value error, ") for e in error.errors()}
+        ) from error
     return {name: value for name, value in after.items() if before[name] != value}
 
 
@@ -84,7 +87,7 @@ async def upload(ctx: Context, campaign_id: str, file: BinaryIO, options: Option
     if campaign["status"] != "draft":
         raise Conflict("the audience of a campaign is chosen while it is a draft")
     described = await files.store(ctx, file, options)
-    return await store.edit(ctx, campaign, campaign["version"], {"file": described})
+    return await store.edit(ctx, campaign, {"file": described})
 
 
 async def process(ctx: Context, campaign_id: str, *, allow_missing: bool = False) -> Campaign:
@@ -193,6 +196,7 @@ async def test_send(ctx: Context, campaign_id: str, to: Recipient, account: str 
         raise Invalid({"accounts": "choose at least one"})
     if ctx.accounts.desired(Channel(campaign["channel"]), account) is None:
         raise Invalid({"account": f"there is no account {account} of channel {campaign['channel']}"})
+    to = _reachable(ctx, campaign, to)
     variables: dict[str, str] = {}
     async for part in parts(ctx, campaign):
         if part.members:
@@ -203,6 +207,15 @@ async def test_send(ctx: Context, campaign_id: str, to: Recipient, account: str 
         ctx, account_id=account, channel=Channel(campaign["channel"]), kind="test", to=to, content=content,
         key=f"test/{campaign_id}/{key}",
     )  # fmt: skip
+
+
+def _reachable(ctx: Context, campaign: Campaign, to: Recipient) -> Recipient:
+    """Return the recipient with the address in its normal form. Raises Invalid for one nobody can be reached by."""
+    try:
+        address = addresses.normalise(campaign["channel"], to.address, ctx.settings.default_region)
+    except addresses.AddressError as error:
+        raise Invalid({"to.address": str(error)}) from error
+    return to.model_copy(update={"address": address})
 
 
 async def listed(ctx: Context, status: str | None, q: str | None, cursor: str | None, limit: int) -> Page[Document]:

@@ -9,6 +9,7 @@ from servicekit.clock import utcnow
 from servicekit.errors import Invalid, Permanent
 
 from campaigns.campaign.content import Compiled, compile_content
+from campaigns.campaign.missing import STANDARD, Missing, meant
 from campaigns.campaign.recipients import parts
 from campaigns.campaign.store import Campaign
 from campaigns.contacts.groups import require_lists
@@ -17,7 +18,6 @@ from campaigns.media.usecases import attachments
 
 CHECKED_AT_ONCE = 2_000
 SAMPLE = 50
-STANDARD = ("name", "first_name", "email", "phone")
 
 Wrong = dict[str, Any]
 
@@ -50,7 +50,7 @@ def _unknown_variables(fields: Mapping[str, Any], words: Compiled) -> Wrong:
     known = {*STANDARD, *(target.removeprefix("attribute:") for target in fields["file"]["mapping"].values())}
     wrong: Wrong = {}
     for template in words.templates:
-        unknown = [name for name in template.variables if name not in known]
+        unknown = [f"{name}{meant(name, known)}" for name in template.variables if name not in known]
         if unknown:
             wrong[template.field] = f"unknown variable {', '.join(unknown)}; there are {', '.join(sorted(known))}"
     return wrong
@@ -107,18 +107,18 @@ def _words(campaign: Campaign) -> Wrong:
 async def _audience(ctx: Context, campaign: Campaign, *, allow_missing: bool) -> Wrong:
     """Look at the first recipients: nobody there, or variables missing. The rest is looked at before anything is sent."""
     words = await asyncio.to_thread(compile_content, campaign)
-    seen, missing = 0, []
+    seen, missing = 0, Missing()
     async for part in parts(ctx, campaign):
         for member in part.members:
             seen += 1
             try:
-                names = words.missing(member.vars, member.address)
+                missing.note(member.address, member.vars, words.missing(member.vars, member.address))
             except Permanent as error:
-                names = [error.detail]
-            if names:
-                missing.append(f"{member.address}: {', '.join(names)}")
-        if seen >= CHECKED_AT_ONCE or len(missing) >= SAMPLE:
+                missing.failed(member.address, error.detail)
+        if seen >= CHECKED_AT_ONCE or len(missing.lines) >= SAMPLE:
             break
     if not seen:
         return {"lists": f"nobody in the audience has an address on {campaign['channel']}"}
-    return {"variables": missing[:SAMPLE]} if missing and not allow_missing else {}
+    if allow_missing or not missing.lines:
+        return {}
+    return {"variables": [*missing.advice(), *missing.lines[:SAMPLE]]}

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query, Response
 from fastapi.responses import StreamingResponse
 from pydantic import Field
 from servicekit.pagination import Page
+from servicekit.versions import version_of
 
 from campaigns import csvout
 from campaigns.contacts import domain, groups_api, store, usecases
@@ -14,7 +15,7 @@ from campaigns.contacts.addresses import HANDLE_CHANNELS
 from campaigns.contacts.domain import ContactInput
 from campaigns.contacts.importing import api as imports
 from campaigns.context import Context
-from campaigns.http import Ctx, Cursor, IfMatch, Limit, Operator, Viewer, etag, shown, version_of
+from campaigns.http import Ctx, Cursor, IfMatch, Limit, Operator, Viewer, etag, shown
 
 contacts = APIRouter(prefix="/v1/contacts", tags=["contacts"])
 Query200 = Annotated[str, Query(max_length=200)]

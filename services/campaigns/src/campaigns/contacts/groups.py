@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Any, Literal
 
 from servicekit.clock import utcnow
-from servicekit.errors import Conflict, Invalid, NotFound
+from servicekit.errors import Conflict, Invalid, NotFound, StaleVersion
 from servicekit.mongo import DuplicateKey, UpdateOne
 
 from campaigns.contacts import addresses, domain, events, store
@@ -65,19 +65,22 @@ async def get_list(ctx: Context, list_id: str) -> Document:
     return found
 
 
-async def edit_list(ctx: Context, list_id: str, version: int, name: str | None, description: str | None) -> Document:
-    """Return the list as edited at *version*. Raises NotFound, Conflict, Invalid."""
+async def edit_list(
+    ctx: Context, list_id: str, version: int | None, name: str | None, description: str | None
+) -> Document:
+    """Return the list as edited, at *version* only if given. Raises NotFound, StaleVersion, Conflict, Invalid."""
     await get_list(ctx, list_id)
     fields = {**(_named(name) if name is not None else {}), "updated_at": utcnow()}
     if description is not None:
         fields["description"] = description[:2000]
+    where: Document = {"_id": list_id, **({"version": version} if version is not None else {})}
     update = {"$set": fields, "$inc": {"version": 1}}
     try:
-        found = await ctx.db["lists"].find_one_and_update({"_id": list_id, "version": version}, update)
+        found = await ctx.db["lists"].find_one_and_update(where, update)
     except DuplicateKey as error:
         raise Conflict(f"there is a list named {name} already", reason="name_taken") from error
     if found is None:
-        raise Conflict("somebody else changed the list: load it again", reason="version_conflict")
+        raise StaleVersion((await get_list(ctx, list_id))["version"])
     return found
 
 

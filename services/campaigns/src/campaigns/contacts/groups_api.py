@@ -6,10 +6,11 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field
 from servicekit.errors import Invalid, NotFound
 from servicekit.pagination import Page, decode_cursor, encode_cursor
+from servicekit.versions import version_of
 
 from campaigns.contacts import groups
 from campaigns.context import Context
-from campaigns.http import Ctx, Cursor, IfMatch, Limit, Operator, Viewer, etag, shown, version_of
+from campaigns.http import Ctx, Cursor, IfMatch, Limit, Operator, Viewer, etag, shown
 
 lists = APIRouter(prefix="/v1/lists", tags=["lists"])
 tags = APIRouter(prefix="/v1/tags", tags=["tags"])

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from servicekit.clock import utcnow
-from servicekit.errors import Conflict, NotFound
+from servicekit.errors import NotFound, StaleVersion
 from servicekit.mongo import ASCENDING, IndexModel, ensure_indexes
 
 from campaigns import relay
@@ -89,9 +89,9 @@ def with_events(update: Document, events: list[Document]) -> Document:
 
 
 async def save(ctx: Context, contact: Mapping[str, Any], events: list[Document]) -> Document:
-    """Store an edited contact if it is still at its version. Raises Conflict, or DuplicateKey for another's address."""
+    """Store an edited contact if it is still at its version. Raises StaleVersion, or DuplicateKey for another's address."""
     where = {"_id": contact["_id"], "version": contact["version"]}
     fresh = await ctx.db["contacts"].find_one_and_update(where, edit(contact, events))
     if fresh is None:
-        raise Conflict("somebody else changed the contact: load it again", reason="version_conflict")
+        raise StaleVersion((await get(ctx, contact["_id"]))["version"])
     return fresh

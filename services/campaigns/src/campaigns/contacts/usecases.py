@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from contracts.channels import Channel
-from servicekit.errors import Conflict, Invalid, NotFound
+from servicekit.errors import Conflict, Invalid, NotFound, StaleVersion
 from servicekit.mongo import DuplicateKey
 from servicekit.pagination import Page
 
@@ -36,10 +36,10 @@ async def create(ctx: Context, given: ContactInput) -> Document:
 
 
 async def edit(ctx: Context, contact_id: str, given: ContactInput, version: int | None) -> Document:
-    """Return the contact as edited; at *version* only, if given. Raises NotFound, Invalid, Conflict."""
+    """Return the contact as edited; at *version* only, if given. Raises NotFound, Invalid, StaleVersion, Conflict."""
     old = await store.get(ctx, contact_id)
     if version is not None and old["version"] != version:
-        raise Conflict("somebody else changed the contact: load it again", reason="version_conflict")
+        raise StaleVersion(old["version"])
     return await _save(ctx, old, await _checked(ctx, given))
 
 

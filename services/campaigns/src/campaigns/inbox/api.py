@@ -9,9 +9,10 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 from servicekit.errors import Invalid
 from servicekit.pagination import Page
+from servicekit.versions import version_of
 
 from campaigns.contacts import usecases as contacts
-from campaigns.http import Ctx, Cursor, IfMatch, Limit, Operator, Viewer, etag, shown, version_of
+from campaigns.http import Ctx, Cursor, IfMatch, Limit, Operator, Viewer, etag, shown
 from campaigns.inbox import domain, quick_replies, store, usecases
 from campaigns.inbox.usecases import ConversationFilter, ReplyInput
 from campaigns.media import usecases as media

@@ -5,12 +5,13 @@ from typing import Any
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field
 from servicekit.clock import utcnow
-from servicekit.errors import Conflict, NotFound
+from servicekit.errors import Conflict, NotFound, StaleVersion
 from servicekit.mongo import DuplicateKey
 from servicekit.pagination import Page
+from servicekit.versions import version_of
 
 from campaigns.contacts.store import new_id
-from campaigns.http import Ctx, IfMatch, Operator, Viewer, etag, shown, version_of
+from campaigns.http import Ctx, IfMatch, Operator, Viewer, etag, shown
 
 router = APIRouter(prefix="/v1/quick-replies", tags=["inbox"])
 MOST = 500
@@ -50,15 +51,15 @@ async def edit_quick_reply(
     *, ctx: Ctx, _: Operator, quick_reply_id: str, given: QuickReply, response: Response, if_match: IfMatch = None
 ) -> dict[str, Any]:
     """Replace one at the version read."""
-    where = {"_id": quick_reply_id, "version": version_of(if_match, given.version)}
+    version = version_of(if_match, given.version)
+    where = {"_id": quick_reply_id, **({"version": version} if version is not None else {})}
     fields = {"shortcut": given.shortcut.casefold(), "text": given.text, "updated_at": utcnow()}
     try:
         saved = await ctx.db["quick_replies"].find_one_and_update(where, {"$set": fields, "$inc": {"version": 1}})
     except DuplicateKey as error:
         raise Conflict(f"/{given.shortcut} is taken", reason="name_taken") from error
     if saved is None:
-        await _known(ctx.db["quick_replies"], quick_reply_id)
-        raise Conflict("somebody else changed it: load it again", reason="version_conflict")
+        raise StaleVersion((await _known(ctx.db["quick_replies"], quick_reply_id))["version"])
     response.headers.update(etag(saved))
     return shown(saved)
 
@@ -71,6 +72,8 @@ async def delete_quick_reply(ctx: Ctx, _: Operator, quick_reply_id: str) -> Resp
     return Response(status_code=204)
 
 
-async def _known(collection: Any, quick_reply_id: str) -> None:
-    if await collection.find_one({"_id": quick_reply_id}) is None:
+async def _known(collection: Any, quick_reply_id: str) -> dict[str, Any]:
+    found: dict[str, Any] | None = await collection.find_one({"_id": quick_reply_id})
+    if found is None:
         raise NotFound(f"there is no quick reply {quick_reply_id}")
+    return found

@@ -6,7 +6,7 @@ from typing import Any
 from contracts.commands import Content
 from contracts.inbox import Received
 from servicekit.clock import utcnow
-from servicekit.errors import Conflict, NotFound
+from servicekit.errors import NotFound, StaleVersion
 from servicekit.mongo import IndexModel, UpdateOne, ensure_indexes
 
 from campaigns.context import Context
@@ -103,13 +103,12 @@ async def get(ctx: Context, conversation_id: str) -> Document:
 
 
 async def change(ctx: Context, conversation_id: str, update: Document, version: int | None = None) -> Document:
-    """Return the conversation after *update*; at *version* only, if given. Raises NotFound, Conflict."""
+    """Return the conversation after *update*; at *version* only, if given. Raises NotFound, StaleVersion."""
     where: Document = {"_id": conversation_id, **({"version": version} if version is not None else {})}
     update = {**update, "$inc": {**update.get("$inc", {}), "version": 1}}
     found = await ctx.db["conversations"].find_one_and_update(where, update)
     if found is None:
-        await get(ctx, conversation_id)
-        raise Conflict("somebody else changed the conversation: load it again", reason="version_conflict")
+        raise StaleVersion((await get(ctx, conversation_id))["version"])
     await ctx.hub.publish("conversation", [conversation_id])
     return found
 
