@@ -1,7 +1,6 @@
 """Deleting an account: confirmed by a person, done by its channel, finished here."""
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -9,7 +8,7 @@ from typing import Any
 
 from contracts.state import SessionStatus
 from servicekit.clock import utcnow
-from servicekit.errors import Conflict, Invalid, NotFound, Unavailable
+from servicekit.errors import Conflict, Invalid, NotFound
 from servicekit.logs import get_logger
 
 from accounts import events
@@ -19,6 +18,7 @@ from accounts.ports import AccountStore
 from accounts.projection import Projection
 from accounts.sessions import Sessions
 from accounts.usecases import change
+from accounts.waking import repeat
 
 PAGE = 200
 _log = get_logger("accounts.deleting")
@@ -84,14 +84,7 @@ class Deletions:
 
     async def run(self, every_seconds: float) -> None:
         """Look at accounts being deleted until cancelled."""
-        while True:
-            self.wake.clear()
-            try:
-                await self.catch_up()
-            except Unavailable as error:
-                _log.info("deletions wait", error=str(error))
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.wake.wait(), every_seconds)
+        await repeat(self.catch_up, self.wake, every_seconds, "deletions")
 
     async def catch_up(self) -> None:
         """Finish every deletion that can be finished."""

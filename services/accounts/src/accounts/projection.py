@@ -19,6 +19,7 @@ from servicekit.logs import get_logger
 from accounts.domain import Account
 from accounts.ports import AccountStore, Query
 from accounts.switch import SwitchStore
+from accounts.waking import repeat
 
 PAGE = 200
 _log = get_logger("accounts.projection")
@@ -35,11 +36,7 @@ class Projection:
 
     async def run(self, every_seconds: float) -> None:
         """Project what is behind until cancelled."""
-        while True:
-            self.wake.clear()
-            await _tolerant(self.catch_up)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.wake.wait(), every_seconds)
+        await repeat(partial(_tolerant, self.catch_up), self.wake, every_seconds, "projection")
 
     async def run_full(self, every_seconds: float) -> None:
         """Compare everything, at the start, after each reconnect and now and then: stores are restored, buckets lost."""

@@ -1,17 +1,14 @@
 """Publishes the events stored with the accounts, in order, until the bus has acknowledged each."""
 
 import asyncio
-import contextlib
 
 from servicekit.bus import Bus
-from servicekit.errors import Unavailable
-from servicekit.logs import get_logger
 
 from accounts.events import message
 from accounts.ports import AccountStore, Behind
+from accounts.waking import repeat
 
 PAGE = 200
-_log = get_logger("accounts.relay")
 
 
 class Relay:
@@ -24,14 +21,7 @@ class Relay:
 
     async def run(self, every_seconds: float) -> None:
         """Relay until cancelled."""
-        while True:
-            self.wake.clear()
-            try:
-                await self.catch_up()
-            except Unavailable as error:
-                _log.info("events wait", error=str(error))
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.wake.wait(), every_seconds)
+        await repeat(self.catch_up, self.wake, every_seconds, "events")
 
     async def catch_up(self) -> None:
         """Publish everything that waits. Raises Unavailable where NATS or the store is away."""
