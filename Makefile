@@ -45,8 +45,8 @@ format: $(STAMP) ## format the code
 bench: $(STAMP) ## measure against baselines run side by side; writes build/bench.json
 	$(BIN)/python -m tests.bench.run $(FIGURES)
 
-faults: $(STAMP) ## kill, freeze and cut the real processes
-	$(BIN)/pytest tests/faults
+faults: $(STAMP) ## kill, freeze and cut the real processes: the long form (make test runs the short one)
+	$(BIN)/pytest tests/faults --full -n 3 --dist loadfile
 
 docs: $(STAMP) ## write the generated documents: AsyncAPI, OpenAPI, published schemas
 	$(BIN)/python -m contracts.compatibility --publish

@@ -1,5 +1,72 @@
-"""The faults are done to a whole platform, as in the end-to-end tests."""
+"""Faults are done to a whole platform. The short form runs in `make test`; `--full` (`make faults`) is the long one."""
+
+import random
+from collections.abc import Callable
+
+import pytest
 
 from tests.e2e.conftest import kurir
 
 __all__ = ["kurir"]
+
+_seeds: dict[str, object] = {}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--full` adds what takes minutes; `--faults-seed N` repeats a random run."""
+    group = parser.getgroup("faults")
+    group.addoption("--full", action="store_true", default=False, help="the long form of tests/faults")
+    group.addoption("--faults-seed", type=int, default=None, help="repeat the random faults of that seed")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Name the marker."""
+    config.addinivalue_line("markers", "full: only in the long form of the faults (--full)")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Deselect what only the long form runs."""
+    if _full(config):
+        return
+    dropped = [item for item in items if item.get_closest_marker("full")]
+    config.hook.pytest_deselected(items=dropped)
+    items[:] = [item for item in items if item not in dropped]
+
+
+def _full(config: pytest.Config) -> bool:
+    return bool(config.getoption("--full", default=False))  # unknown where another folder was asked for first
+
+
+@pytest.fixture(scope="session")
+def full(pytestconfig: pytest.Config) -> bool:
+    """True in the long form."""
+    return _full(pytestconfig)
+
+
+@pytest.fixture
+def rounds(full: bool) -> Callable[[int, int], int]:
+    """`rounds(1, 3)` is 1 in the short form and 3 in the long one."""
+    return lambda short, long: long if full else short
+
+
+@pytest.fixture
+def seed(request: pytest.FixtureRequest, record_property: Callable[[str, object], None]) -> int:
+    """Seed of this test's random faults: told where it fails, and at the end of the run."""
+    given = request.config.getoption("--faults-seed", default=None)
+    chosen = random.SystemRandom().randrange(10**6) if given is None else given
+    print(f"repeat with: --faults-seed {chosen}")  # shown with a failure
+    record_property("faults-seed", chosen)
+    return chosen
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Collect the seeds, also from other processes."""
+    for name, value in report.user_properties:
+        if name == "faults-seed":
+            _seeds[report.nodeid] = value
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the seeds."""
+    for test, chosen in _seeds.items():
+        terminalreporter.write_line(f"seed {chosen}: {test}")
