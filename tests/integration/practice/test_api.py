@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import time
 
 import aiosmtplib
 import httpx
@@ -121,3 +122,12 @@ async def test_the_fast_sink_counts_and_keeps_its_round_trip():
         seconds = asyncio.get_running_loop().time() - begun
         assert await sink.counts() == {"received": 3, "distinct": 2, "connections": 2}
         assert seconds > 0.05 * 4 * 3
+
+
+async def test_the_fast_sink_tells_how_many_came_after_a_moment():
+    async with fastsmtp.running() as sink:
+        await send(sink.port, "<a@t>", start_tls=False, username="a", password="b")
+        moment = time.monotonic()
+        await send(sink.port, "<b@t>", "<c@t>", start_tls=False, username="a", password="b")
+        found = await fastsmtp.ask(sink.host, sink.port, moment)
+        assert found["after"] == 2 and moment < found["last"] < time.monotonic()

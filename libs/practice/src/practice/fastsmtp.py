@@ -12,7 +12,10 @@ import json
 import re
 import signal
 import sys
+import time
+from array import array
 from asyncio.subprocess import PIPE, Process
+from bisect import bisect_right
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -34,10 +37,13 @@ class Counts:
     received: int = 0
     connections: int = 0
     ids: set[int] = field(default_factory=set)
+    times: "array[float]" = field(default_factory=lambda: array("d"))
+    """When each was accepted, by the machine's monotonic clock, in seconds."""
 
     def add(self, content: bytes) -> None:
         """Count one message."""
         self.received += 1
+        self.times.append(time.monotonic())
         found = _MESSAGE_ID.search(content)
         if found:
             self.ids.add(hash(found.group(1)))
@@ -45,6 +51,11 @@ class Counts:
     def as_dict(self) -> dict[str, int]:
         """Return the counts as JSON-ready values."""
         return {"received": self.received, "distinct": len(self.ids), "connections": self.connections}
+
+    def since(self, moment: float) -> dict[str, float]:
+        """Return how many were accepted after *moment* (`time.monotonic()` of any process here), and when the last was."""
+        after = len(self.times) - bisect_right(self.times, moment)
+        return {"after": after, "last": self.times[-1] if self.times else 0.0}
 
 
 class FastSession(asyncio.Protocol):
@@ -99,7 +110,9 @@ class FastSession(asyncio.Protocol):
         if verb == b"AUTH":
             return self._begin_login(line.split())
         if verb == b"XCNT":
-            return b"250 " + json.dumps(self._counts.as_dict()).encode() + b"\r\n"
+            words = line.split()
+            found = self._counts.since(float(words[1])) if len(words) > 1 else self._counts.as_dict()
+            return b"250 " + json.dumps(found).encode() + b"\r\n"
         return _ANSWERS.get(verb, b"250 ok\r\n")
 
     def _begin_login(self, words: list[bytes]) -> bytes:
@@ -118,12 +131,17 @@ class FastSmtp:
 
     async def counts(self) -> dict[str, int]:
         """Return received, distinct (Message-IDs) and connections, this question's own included."""
-        reader, writer = await asyncio.open_connection(self.host, self.port)
-        await reader.readline()
-        writer.write(b"XCNT\r\n")
-        answer = await reader.readline()
-        writer.close()
-        return {str(name): int(count) for name, count in json.loads(answer[4:]).items()}
+        return {name: int(count) for name, count in (await ask(self.host, self.port)).items()}
+
+
+async def ask(host: str, port: int, since: float | None = None) -> dict[str, float]:
+    """Return the counts; with *since* (monotonic seconds) how many came `after` it, and when the `last` did."""
+    reader, writer = await asyncio.open_connection(host, port)
+    await reader.readline()
+    writer.write(b"XCNT\r\n" if since is None else f"XCNT {since!r}\r\n".encode())
+    answer = await reader.readline()
+    writer.close()
+    return {str(name): float(value) for name, value in json.loads(answer[4:]).items()}
 
 
 @asynccontextmanager
