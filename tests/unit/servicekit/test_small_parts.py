@@ -1,5 +1,9 @@
 """Cursors, clock, settings, trace context."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 from contracts.headers import CE_TYPE, MSG_ID
 from contracts.state import WorkerSwitch
@@ -8,7 +12,7 @@ from hypothesis import strategies as st
 from pydantic_settings import SettingsConfigDict
 from servicekit import tracing
 from servicekit.bus import Bus
-from servicekit.clock import FixedClock, boottime, utcnow
+from servicekit.clock import OFFSET_VARIABLE, FixedClock, boottime, utcnow
 from servicekit.delivery.received import by_contract
 from servicekit.errors import Invalid, Permanent
 from servicekit.pagination import Page, decode_cursor, encode_cursor
@@ -58,6 +62,19 @@ def test_the_fixed_clock_moves_only_when_told():
     assert ((clock.utcnow() - at).total_seconds(), clock.boottime() - since) == (90, 90)
     assert utcnow().tzinfo is not None
     assert boottime() <= boottime()
+
+
+@pytest.mark.parametrize("written", [None, "46800.5"])
+def test_a_process_runs_ahead_by_what_the_offset_file_holds(tmp_path, written):
+    file = tmp_path / "offset"
+    if written is not None:
+        file.write_text(written)
+    say = "from servicekit.clock import *; print(utcnow().timestamp(), boottime())"
+    before = utcnow().timestamp(), boottime()
+    said = subprocess.check_output([sys.executable, "-c", say], env={**os.environ, OFFSET_VARIABLE: str(file)})
+    wall, boot = (float(number) - since for number, since in zip(said.split(), before, strict=True))
+    for ahead in (wall, boot):
+        assert 0 <= ahead - float(written or 0) < 30
 
 
 def test_a_trace_goes_on_with_new_spans():
