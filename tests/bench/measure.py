@@ -7,8 +7,8 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import AsyncIterator
-from dataclasses import asdict, dataclass
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -33,8 +33,24 @@ class Figure:
     store: str = ""
 
     def as_dict(self) -> dict[str, object]:
-        """Return the line as it stands in build/bench.json."""
-        return asdict(self)
+        """Return the line as it stands in build/bench.json; the store is part of its name there."""
+        name = f"{self.figure}, on {self.store}" if self.store else self.figure
+        return {"figure": name, "value": self.value, "unit": self.unit, "baseline": self.baseline, "ratio": self.ratio,
+                "aim": self.aim, "met": self.met}  # fmt: skip
+
+
+def at_least(
+    figure: str, value: float, unit: str, *, baseline: float, aim: float, what: str, store: str = ""
+) -> Figure:
+    """Return a figure whose aim is to be *aim* times its baseline, or more; *what* names the baseline."""
+    ratio = value / baseline
+    return Figure(figure, value, unit, baseline, ratio, f">= {aim:g} x {what}", ratio >= aim, store)
+
+
+def at_most(figure: str, value: float, unit: str, *, baseline: float, aim: float, what: str, store: str = "") -> Figure:
+    """Return a figure whose aim is to be *aim* times its baseline, or less."""
+    ratio = value / baseline
+    return Figure(figure, value, unit, baseline, ratio, f"<= {aim:g} x {what}", ratio <= aim, store)
 
 
 def stores() -> list[str]:
@@ -42,16 +58,25 @@ def stores() -> list[str]:
     return [engine for engine in ENGINES if program(engine)]
 
 
+@contextlib.contextmanager
+def folder() -> Iterator[Path]:
+    """Yield a folder of the measurement's own, and remove it."""
+    path = Path(tempfile.mkdtemp(prefix="kurir-bench-"))
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
 @contextlib.asynccontextmanager
 async def platform_on(engine: str) -> AsyncIterator[Live]:
     """Run a whole platform on one store, in a folder of its own."""
     os.environ["KURIR_STORE_ENGINE"] = engine
-    folder = Path(tempfile.mkdtemp(prefix="kurir-bench-"))
     try:
-        async with live(folder / "kurir") as running:
-            yield running
+        with folder() as path:
+            async with live(path / "kurir") as running:
+                yield running
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
         os.environ.pop("KURIR_STORE_ENGINE", None)
 
 

@@ -1,0 +1,207 @@
+"""The real channel-email service on a real NATS, and nothing else: no store, no campaigns."""
+
+import asyncio
+import contextlib
+import json
+import os
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import httpx
+import nats
+import psutil
+from contracts import subjects
+from contracts.channels import Channel
+from contracts.commands import OURS, Content, Recipient, SendMessage
+from contracts.headers import cloud_event
+from contracts.ids import row_id
+from contracts.state import DesiredAccount, Pace, SessionState, SessionStatus
+from contracts.topology import topology
+from nats.aio.client import Client
+from nats.js import JetStreamContext
+from nats.js.errors import KeyNotFoundError
+from servicekit import topology as rules
+from servicekit import tracing
+from servicekit.clock import utcnow
+from servicekit.pipe import Pipe
+from servicekit.secrets import generate_key
+
+from tests.bench.measure import folder
+from tests.support.processes import free_port
+from tests.support.servers import NatsServer
+
+TEXT = "Kopi Gayo sudah datang. " * 10
+_SECONDS = 120.0
+
+
+@dataclass
+class Run:
+    """What one run of the lane took."""
+
+    per_second: float
+    cpu_us: float
+    nats_cpu_us: float
+
+
+@dataclass
+class Account:
+    """An account in the bucket, as the accounts service writes it."""
+
+    id: str
+    port: int
+    connections: int
+    version: int = 0
+    rows: int = 0
+
+
+@dataclass
+class Bench:
+    """Drives one channel-email process over the bus."""
+
+    nc: Client
+    js: JetStreamContext
+    pipe: Pipe
+    process: psutil.Process
+    nats: psutil.Process
+    accounts: dict[str, Account] = field(default_factory=dict)
+
+    async def account(self, name: str, port: int, connections: int) -> None:
+        """Add an account whose worker is off, and wait until it is signed in."""
+        self.accounts[name] = Account(name, port, connections)
+        await self.want(name, worker=False)
+        await _until(lambda: self._is_ready(name))
+
+    async def want(self, name: str, *, worker: bool) -> None:
+        """Write the account's desired state."""
+        account = self.accounts[name]
+        account.version += 1
+        smtp = {"host": "127.0.0.1", "port": account.port, "security": "none", "auth": "none"}
+        wanted = DesiredAccount(
+            account_id=name, channel=Channel.EMAIL, version=account.version, status="active", worker=worker,
+            pace=Pace(connections=account.connections),
+            settings={"smtp": {**smtp, "from_address": "toko@practice.test"}, "messages_per_connection": 100_000},
+        )  # fmt: skip
+        bucket = await self.js.key_value(subjects.bucket("accounts", Channel.EMAIL))
+        await bucket.put(name, wanted.model_dump_json().encode())
+
+    async def queue(self, name: str, count: int) -> None:
+        """Publish commands as campaigns does, each acknowledged."""
+        account, subject = self.accounts[name], subjects.send(Channel.EMAIL, name, "bulk")
+        answers = []
+        for number in range(account.rows, account.rows + count):
+            command = _command(name, number)
+            headers = {**cloud_event(command, command.attempt, "campaigns"), tracing.TRACEPARENT: tracing.child()}
+            answers.append(await self.pipe.publish(subject, command.model_dump_json().encode(), headers))
+        await asyncio.gather(*answers)
+        account.rows += count
+
+    async def run(self, name: str, count: int) -> Run:
+        """Queue commands, switch the worker on, and return once each has its `sent` in INBOX; then switch it off."""
+        await self.queue(name, count)
+        before = (await self.js.stream_info("INBOX")).state.messages
+        cpu, nats_cpu = _cpu(self.process), _cpu(self.nats)
+        began = time.time()
+        await self.want(name, worker=True)
+        await _until(lambda: self._holds("INBOX", before + count))
+        ended = await self._last(name)
+        await asyncio.sleep(0.2)  # the last acknowledgements of commands are part of the work
+        found = Run(
+            count / (ended - began),
+            (_cpu(self.process) - cpu) / count * 1e6,
+            (_cpu(self.nats) - nats_cpu) / count * 1e6,
+        )
+        await self.want(name, worker=False)
+        await _until(lambda: self._holds("COMMANDS_EMAIL", 0))  # every command acknowledged
+        return found
+
+    async def _last(self, name: str) -> float:
+        """Return when the last `sent` was stored, by NATS's clock (the same machine's)."""
+        subject = subjects.inbox(Channel.EMAIL, name, "sent")
+        answer = await self.nc.request("$JS.API.STREAM.MSG.GET.INBOX", json.dumps({"last_by_subj": subject}).encode())
+        text = json.loads(answer.data)["message"]["time"]
+        return datetime.fromisoformat(text[:26].rstrip("Z")).replace(tzinfo=UTC).timestamp()
+
+    async def _is_ready(self, name: str) -> bool:
+        bucket = await self.js.key_value(subjects.bucket("sessions", Channel.EMAIL))
+        with contextlib.suppress(KeyNotFoundError):
+            state = SessionState.model_validate_json((await bucket.get(name)).value or b"")
+            return state.status is SessionStatus.READY
+        return False
+
+    async def _holds(self, stream: str, messages: int) -> bool:
+        held = (await self.js.stream_info(stream)).state.messages
+        return held >= messages if messages else not held
+
+
+async def _until(there: Callable[[], Awaitable[bool]]) -> None:
+    """Ask twenty times a second: often enough for a figure, too rarely to weigh."""
+    async with asyncio.timeout(_SECONDS):
+        while not await there():  # noqa: ASYNC110  # another process's doing
+            await asyncio.sleep(0.05)
+
+
+def _command(name: str, number: int) -> SendMessage:
+    address = f"person-{number}.{name}@practice.test"  # a Msg-Id of its own: the stream remembers them for two minutes
+    k = number // 500
+    return SendMessage(
+        id=row_id("camp_bench", address), source=OURS, account_id=name, campaign_id="camp_bench",
+        row=row_id("camp_bench", address), batch=f"camp_bench.{k + 1}", k=k + 1, number=number,
+        not_after=utcnow() + timedelta(hours=1), to=Recipient(address=address, name=f"Person {number}"),
+        content=Content(subject=f"Halo {number}", text=TEXT, html=f"<p>{TEXT}</p>"),
+        unsubscribe_url=f"https://kurir.test/u/{number}",
+    )  # fmt: skip
+
+
+def _cpu(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return float(times.user + times.system)
+
+
+@contextlib.asynccontextmanager
+async def channel() -> AsyncIterator[Bench]:
+    """Run NATS and the channel-email service, in a folder of their own."""
+    with folder() as path:
+        server = NatsServer(path / "nats")
+        server.start()
+        nc = await nats.connect(server.url)
+        try:
+            js = nc.jetstream()
+            await rules.apply(js, topology([Channel.EMAIL]))
+            pipe = Pipe(nc)
+            await pipe.start()
+            async with _service(server.url, path) as process:
+                assert server.process is not None
+                yield Bench(nc, js, pipe, process, psutil.Process(server.process.pid))
+        finally:
+            await nc.close()
+            server.stop()
+
+
+@contextlib.asynccontextmanager
+async def _service(nats_url: str, path: Path) -> AsyncIterator[psutil.Process]:
+    port = free_port()
+    env = {
+        **os.environ, "NATS_URL": nats_url, "KURIR_SEALING_KEYS": generate_key(), "KURIR_ADDRESS_HMAC_KEYS": "bench",
+        "CHANNEL_EMAIL_PORT": str(port), "CHANNEL_EMAIL_HOST": "127.0.0.1",
+    }  # fmt: skip
+    with (path / "channel-email.log").open("wb") as log:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "channel_email.main", env=env, stdout=log, stderr=log
+        )
+    try:
+        async with httpx.AsyncClient() as client:
+            await _until(lambda: _ready(client, port))
+        yield psutil.Process(process.pid)
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+async def _ready(client: httpx.AsyncClient, port: int) -> bool:
+    with contextlib.suppress(httpx.HTTPError):
+        return (await client.get(f"http://127.0.0.1:{port}/readyz")).status_code == 200
+    return False
