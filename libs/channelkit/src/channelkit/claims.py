@@ -8,6 +8,7 @@ from typing import Any
 from contracts.ids import platform_key
 from contracts.state import LedgerEntry
 from servicekit.errors import Conflict, Unavailable
+from servicekit.failpoints import failpoint
 from servicekit.ledger import Found, Ledger, written
 
 from channelkit import ends
@@ -46,6 +47,7 @@ class Claims:
         if reason := self._gate.reason():
             self._release(attempt)
             raise NotClaimed(reason)
+        failpoint("lane.after_claim")
 
     async def foresee(self, attempt: Attempt) -> None:
         """Raise NotClaimed where the claim is sure to be refused: expired or suppressed."""
@@ -71,6 +73,7 @@ class Claims:
             except Unavailable:
                 return  # the end will say it all
             else:
+                failpoint("lane.after_part")
                 return
 
     async def was_sent(self, attempt: Attempt) -> bool | None:
@@ -119,6 +122,7 @@ class Claims:
                 attempt.revision = await written(
                     await self._ledger.offer(attempt.key, entry, attempt.revision), attempt.key
                 )
+                failpoint("lane.claim_written")
             except Conflict:
                 if await self._contested(attempt, await self._ledger.read(attempt.key)):
                     return

@@ -15,6 +15,7 @@ from servicekit.bus import Bus
 from servicekit.bus_errors import translated
 from servicekit.clock import utcnow
 from servicekit.errors import Conflict
+from servicekit.failpoints import failpoint
 from servicekit.ledger import Found, Ledger
 
 from channelkit import ends
@@ -79,6 +80,7 @@ async def _end(  # noqa: PLR0917
         await bus.publish(subjects.dead_letter(subject), data, headers=headers)
         return
     entry = await _decide(ledger, command, reason, detail)
+    failpoint("delete.in_drain")
     event = ends.outcome(channel, command, entry)
     what = event.NAME.rpartition(".")[2]
     event_id = f"{command.attempt}.{command.wanted}.{what}"

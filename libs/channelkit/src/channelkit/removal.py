@@ -9,6 +9,7 @@ from contracts.state import DesiredAccount, SessionStatus
 from nats.js.errors import NotFoundError
 from servicekit.bus_errors import translated
 from servicekit.errors import Unavailable
+from servicekit.failpoints import failpoint
 from servicekit.logs import get_logger
 
 from channelkit.attempts import forget
@@ -46,6 +47,7 @@ async def delete_account(kit: Kit, account: Removable) -> None:
     if account.live:
         await account.live.stop_sending(kit.send_timeout)
     await drain(kit.bus, kit.channel, account_id, REASON, "the account was deleted")
+    failpoint("delete.after_drain")
     if account.live:
         await _log_out(account.live.host, account.live.session)
         await account.close_session()

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 import orjson
 from servicekit import tasks
 from servicekit.errors import Permanent, Unavailable
+from servicekit.failpoints import failpoint
 from servicekit.logs import get_logger
 
 from channelkit import ends, verdicts
@@ -168,6 +169,7 @@ class Senders:
         except Exception as error:
             await self._failed(attempt, error)
             return not isinstance(error, TimeoutError)
+        failpoint("lane.after_send")
         self._pacer.sent()
         self._worked()
         await self._settler.sent(attempt, ids)

@@ -18,6 +18,7 @@ from nats.js import errors as js_errors
 from servicekit import tasks
 from servicekit.delivery.settle import dead_letter
 from servicekit.errors import Conflict, Permanent, Unavailable
+from servicekit.failpoints import failpoint, failpoint_flushed
 from servicekit.ledger import Ledger
 from servicekit.logs import get_logger
 
@@ -76,6 +77,7 @@ class Settler:
         try:
             event = ends.outcome(self._ctx.channel, attempt.command, entry)
             written = await self._ledger.offer(attempt.key, entry, attempt.revision)
+            await failpoint_flushed("lane.after_ledger")
             announced = await self._ctx.bus.pipe.publish(*self._message(attempt, event))
         except _TROUBLE:
             self.finish(attempt)
@@ -101,6 +103,8 @@ class Settler:
         self, attempt: Attempt, what: Literal["written", "announced"], answer: "asyncio.Future[Any]"
     ) -> None:
         setattr(attempt, what, _went_well(answer))
+        if what == "announced":
+            failpoint("lane.after_event")
         attempt.answers += 1
         if attempt.answers < _BOTH:
             return
@@ -121,6 +125,7 @@ class Settler:
         replies = list(attempt.replies.values())
         if len(replies) > 1 or not self._ctx.bus.connected:
             return self.finish(attempt)
+        failpoint("lane.before_ack")
         try:
             answer = await self._ctx.bus.pipe.ask(replies[0], b"+ACK")
         except _TROUBLE:
@@ -156,6 +161,7 @@ class Settler:
             self._released(attempt)
             return True
         if not attempt.announced:
+            failpoint("lane.after_refusal")
             event = ends.outcome(self._ctx.channel, attempt.command, entry)
             subject, data, headers = self._message(attempt, event)
             await self._ctx.bus.js.publish(subject, data, timeout=5, headers=headers)

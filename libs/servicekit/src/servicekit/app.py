@@ -9,7 +9,7 @@ from typing import Any
 import uvicorn
 from fastapi import APIRouter, FastAPI
 
-from servicekit import apidocs, health, logs, metrics, problems
+from servicekit import apidocs, failpoints, health, logs, metrics, problems
 from servicekit.auth import Authenticator
 from servicekit.background import Supervisor, Work
 from servicekit.bus import Bus
@@ -42,6 +42,7 @@ def build_api(
     `max_body_size=` of FastAPI. `checks` are dependencies for /readyz; the bus is one already.
     """
     logs.configure(settings)
+    failpoints.arm(settings.failpoints, practice=settings.practice)
     report = health.Health(settings.service, settings.instance_id)
     report.sessions = sessions
     if bus is not None:

@@ -104,6 +104,11 @@ class ServiceSettings(BaseSettings):
         validation_alias=_shared("KURIR_PRACTICE"),
         description="A rehearsal: own certificates allowed, PUBLIC_URL not needed",
     )
+    failpoints: str = Field(
+        default="",
+        validation_alias=_shared("KURIR_FAILPOINTS"),
+        description="For tests, in practice mode only: where the process kills itself, as `lane.after_send=kill@3`",
+    )
     shutdown_grace_seconds: float = Field(
         default=10.0, validation_alias=_shared("KURIR_SHUTDOWN_GRACE_SECONDS"), description="How long a stop may take"
     )

@@ -9,6 +9,7 @@ from typing import Any
 from contracts.state import SessionStatus
 from servicekit.clock import utcnow
 from servicekit.errors import Conflict, Invalid, NotFound
+from servicekit.failpoints import failpoint
 from servicekit.logs import get_logger
 
 from accounts import events
@@ -59,9 +60,11 @@ async def delete(
         now = utcnow()
         return current.model_copy(update={"status": "deleting", "deleting_since": now, "move_to": move_to, **purged})
 
-    return await change(
+    begun = await change(
         store, account_id, None, condemned, lambda a: [events.changed(a), events.deleting(a, a.updated_at)]
     )
+    failpoint("delete.after_request")
+    return begun
 
 
 async def _check_heir(store: AccountStore, account: Account, move_to: str | None) -> None:
@@ -100,6 +103,7 @@ class Deletions:
         now = utcnow()
         tombstone = Tombstone(id=account.id, channel=account.channel, name=account.name, deleted_at=now)
         await self._parts.store.bury(tombstone, [events.deleted(account, now)])
+        failpoint("delete.after_tombstone")
         await self._parts.projection.remove(account)
         await self._parts.logs.remove_all(account.id)
         await self._parts.store.remove(account.id)

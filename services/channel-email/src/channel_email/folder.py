@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from servicekit.failpoints import failpoint
+
 from channel_email.headlines import Headline
 from channel_email.imap import Mailbox
 from channel_email.settings import Settings
@@ -81,6 +83,7 @@ class FolderReader:
                 if stopped.is_set():
                     return
                 self._take(chunk)
+                failpoint("inbound.before_cursor")
                 position = self._move(folder, Position(validity, chunk[-1].uid, int(time.time())))
             reached = uids[-1] if uids else self._given_up(folder, upcoming)
             if position.uid < reached:  # the rest was deleted before we saw it

@@ -10,6 +10,7 @@ from typing import Any, Protocol, TypeVar
 from channelkit.protocol import Host
 from contracts.email import EmailSettings
 from servicekit.errors import Conflict
+from servicekit.failpoints import failpoint
 from servicekit.logs import get_logger
 
 from channel_email.folder import Delivery, FolderReader
@@ -135,8 +136,10 @@ class InboxWatch:
             box.idle(self._account.settings.poll_seconds, self._stopped)
 
     def _deliver(self, delivery: Delivery) -> None:
+        failpoint("inbound.after_fetch")
         events = self._inbound.read(delivery)
         self._await(self._inbound.publish(events))
+        failpoint("inbound.after_publish")
 
     def _save(self, positions: dict[str, str]) -> None:
         self._await(self._account.host.save_cursor(positions))

@@ -10,6 +10,7 @@ from contracts.ids import row_id
 from pydantic import ValidationError
 from servicekit.clock import utcnow
 from servicekit.errors import Conflict, Invalid, Permanent, StaleVersion
+from servicekit.failpoints import failpoint
 from servicekit.mongo import Document
 from servicekit.pagination import Page
 
@@ -137,6 +138,7 @@ async def cancel(ctx: Context, campaign_id: str) -> Campaign:
 
 async def _moved(ctx: Context, campaign_id: str, come_from: tuple[str, ...], to: str, **changes: Any) -> Campaign:
     found = await store.move(ctx, campaign_id, come_from, to, **changes)
+    failpoint("campaign.after_move")
     if found is not None:
         return found
     campaign = await store.get(ctx, campaign_id)

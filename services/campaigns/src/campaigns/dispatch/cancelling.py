@@ -7,6 +7,7 @@ from contracts.channels import Channel
 from contracts.ids import digest
 from contracts.inbox import Outcome
 from servicekit.errors import Unavailable
+from servicekit.failpoints import failpoint
 from servicekit.ledger import CancelResult, Ledger
 
 from campaigns.context import Context
@@ -38,6 +39,7 @@ async def cancel_queued(ctx: Context, rows: Sequence[Row], reason: str, detail: 
             results[result.outcome] += 1
             if result.entry.is_end:
                 heard.append(settle.from_ledger(row, result.entry))
+    failpoint("campaign.after_recall")
     await settle.apply(ctx, heard)
     return results
 

@@ -7,6 +7,7 @@ from nats.js import api
 from servicekit.bus_errors import translated
 from servicekit.clock import utcnow
 from servicekit.errors import Invalid, KurirError, NotFound, Permanent, Unavailable
+from servicekit.failpoints import failpoint_flushed
 
 from campaigns.campaign.store import Campaign
 from campaigns.context import Context
@@ -34,6 +35,7 @@ async def publish(ctx: Context, campaign: Campaign, batch: Batch, rows: AsyncIte
             await _refuse(ctx, batch, row, error)
             continue
         waiting.append(await ctx.bus.pipe.publish(subject, payload, headers))
+        await failpoint_flushed("dispatch.after_publish")
         if len(waiting) % _YIELD_EVERY == 0:
             await asyncio.sleep(0)
     for answer in await asyncio.gather(*waiting, return_exceptions=True):

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from contracts.channels import Channel
 from contracts.state import Pace
 from servicekit.clock import utcnow
+from servicekit.failpoints import failpoint
 
 from campaigns.campaign.domain import PaceOverride, Schedule, local_day
 from campaigns.context import Context
@@ -25,14 +26,17 @@ async def carry_out(ctx: Context, lease: Lease, batch: Batch) -> int:
     Raises Unavailable and leaves the batch open, so that the next pass does the same again. Raises LeaseLost in a
     dispatcher that was slow or frozen: the campaign may have been paused since.
     """
+    failpoint("dispatch.after_open")
     await batches.announce(ctx, batch)
     await lease.write({})
     if batch.not_after > utcnow():  # past it lanes would only cancel: the sweeper gives the rows back
         await batches.mark(ctx, batch)
+        failpoint("dispatch.after_mark")
         rows = _while_held(lease, batches.read_back(ctx, batch))
         sent = await publishing.publish(ctx, lease.campaign, batch, rows)
     else:
         sent = 0
+    failpoint("dispatch.before_close")
     await batches.close(lease, batch)
     await counts.recount(ctx, batch.slice)
     return sent

@@ -9,6 +9,7 @@ from typing import Any
 
 from contracts.inbox import Received
 from servicekit.errors import Invalid
+from servicekit.failpoints import failpoint
 from servicekit.mongo import BulkFailed, UpdateOne
 
 from campaigns.contacts import addresses
@@ -28,6 +29,7 @@ async def on_received(ctx: Context, messages: Sequence[Received]) -> None:
     fresh = await _stored(ctx, [in_order(m, rows.get(m.id)) for m in {m.id: m for m in messages}.values()])
     if not fresh:
         return
+    failpoint("inbox.after_message")
     fresh.sort(key=lambda m: m.at)
     await _conversations(ctx, fresh, rows)
     await _campaign_messages(ctx, fresh, rows)

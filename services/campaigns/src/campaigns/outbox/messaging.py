@@ -2,6 +2,7 @@
 
 from contracts.inbox import Bounced, Delivered, Outcome, Received
 from servicekit import delivery
+from servicekit.failpoints import failpoint
 
 from campaigns.context import Context
 from campaigns.outbox import leftovers, outside, settle, usecases
@@ -21,8 +22,10 @@ def subscribe(ctx: Context) -> None:
 async def hear(ctx: Context, messages: list[object]) -> None:
     """Take what came in, in any order and any number of times."""
     outcomes = [m for m in messages if isinstance(m, Outcome)]
+    failpoint("outbox.before_rows")
     made = await outside.rows_of(ctx, outcomes)
     await settle.apply(ctx, outcomes, made)
+    failpoint("outbox.after_rows")
     await leftovers.purge_again(ctx, outcomes)
     await settle.apply_receipts(ctx, [m for m in messages if isinstance(m, Delivered)])
     for bounced in (m for m in messages if isinstance(m, Bounced)):
