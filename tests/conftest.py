@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # `tests.support` is importable from every folder
 
@@ -15,6 +16,11 @@ from servicekit.settings import ServiceSettings
 
 from tests.support.platform import Platform
 from tests.support.servers import NatsServer, StoreServer, drop_database
+
+settings.register_profile(
+    "kurir", deadline=None, print_blob=True
+)  # a busy machine is no failure; a failure can be repeated
+settings.load_profile("kurir")
 
 _platform = Platform()
 _SERVERLESS = ("tests/unit", "tests/contract")
