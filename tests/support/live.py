@@ -1,5 +1,6 @@
 """The real platform for tests: started as `kurir up` does, driven over REST, and any process killed at will."""
 
+import asyncio
 import contextlib
 import os
 import signal
@@ -7,14 +8,20 @@ import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import httpx
 import nats
 from kurir.background import platform
 from kurir.demo.email import EmailStory
+from kurir.demo.rest import wait_for
 from kurir.demo.result import Result
 from kurir.home import Home
-from kurir.platform import Options, Platform
+from kurir.infrastructure import free_port
+from kurir.platform import SERVICES, Options, Platform
+from kurir.processes import Child
 from kurir.tokens import issue
 from rich.console import Console
+
+from tests.support.proxy import Proxy
 
 
 class Live:
@@ -62,6 +69,74 @@ class Live:
         await self.child(name).start()
         await self.platform._listening(self.child(name))
 
+    async def restart(self, name: str) -> float:
+        """SIGTERM a process and start it again; return the seconds its end took. A service is ready again then."""
+        took = await self.terminate(name)
+        await self.start(name)
+        if self.is_service(name):
+            await self.ready(name)
+        return took
+
+    async def replica(self, name: str, number: int = 2) -> str:
+        """Start another process of a service, with the same settings on a port of its own; return its name."""
+        first, port, prefix = self.child(name), free_port(), name.upper().replace("-", "_")
+        mine = {f"{prefix}_PORT": str(port), "KURIR_INSTANCE_ID": f"{name}-{number}"}
+        log = first.log.with_name(f"{name}-{number}.log")
+        child = Child(f"{name}-{number}", first.command, log, {**first.env, **mine}, port)
+        self.platform.children.append(child)
+        await child.start()
+        await self.ready(child.name)
+        return child.name
+
+    async def change(self, name: str, **settings: str) -> None:
+        """Restart a service with further settings."""
+        child = self.child(name)
+        child.env = {**child.env, **settings}
+        await self.restart(name)
+
+    async def through(self, name: str, **proxies: Proxy) -> None:
+        """Restart a service with `NATS_URL` or `MONGO_URL` leading through a proxy: `through("campaigns", mongo=…)`."""
+        urls = {f"{kind.upper()}_URL": at_port(self.url(kind), proxy.port) for kind, proxy in proxies.items()}
+        await self.change(name, **urls)
+
+    def url(self, kind: str) -> str:
+        """Return the true URL of `nats` or `mongo`."""
+        return {"nats": self.platform.endpoints.nats_url, "mongo": self.platform.endpoints.mongo_url}[kind]
+
+    def is_service(self, name: str) -> bool:
+        """Return whether it is one of ours with a health page, a further replica included."""
+        return any(name == service or name.startswith(f"{service}-") for service in SERVICES)
+
+    async def health(self, name: str) -> tuple[int, str]:
+        """Return status and text of a service's /readyz; (0, …) where it does not answer."""
+        try:
+            found = await self.rest.http.get(f"http://127.0.0.1:{self.child(name).port}/readyz", timeout=5)
+        except httpx.HTTPError as error:
+            return 0, repr(error)
+        return found.status_code, found.text
+
+    async def ready(self, *names: str, seconds: float = 60) -> None:
+        """Wait until the services named (none: every one) are ready."""
+        services = names or [c.name for c in self.platform.children if self.is_service(c.name) and c.pid]
+
+        async def is_ready(name: str) -> bool:
+            return (await self.health(name))[0] == 200
+
+        waiting = (wait_for(f"{name} to be ready", lambda n=name: is_ready(n), seconds) for name in services)
+        await asyncio.gather(*waiting)
+
+    async def received(self) -> int:
+        """Return how many messages the practice mail server has received."""
+        return int((await self.mail.counts())["received"])
+
+    async def until_received(self, count: int, seconds: float = 60) -> None:
+        """Wait until the practice mail server has received so many messages."""
+
+        async def enough() -> bool:
+            return await self.received() >= count
+
+        await wait_for(f"{count} messages at the mail server", enough, seconds, every=0.1)
+
     async def bus(self) -> nats.NATS:
         """Return a connection of the test's own."""
         return await nats.connect(self.platform.endpoints.nats_url)
@@ -71,6 +146,13 @@ class Live:
         result = Result("email", story.recipients)
         await story.count(campaign, result)
         return result
+
+
+def at_port(url: str, port: int) -> str:
+    """Return the URL of one server with another port."""
+    head, _, tail = url.rpartition(":")
+    rest = tail.lstrip("0123456789")
+    return f"{head}:{port}{rest}"
 
 
 QUICK = {"CHANNEL_EMAIL_SEND_TIMEOUT_SECONDS": "10"}
