@@ -5,6 +5,7 @@ import json
 
 import pytest
 from contracts import subjects
+from contracts.channels import Channel
 from contracts.events import AccountChanged
 from contracts.state import ALL, SessionStatus
 from servicekit.auth import Role
@@ -124,6 +125,30 @@ async def test_worker_says_stopping_until_the_channel_has_seen_it(service: Servi
     assert (await service.http.get(session)).json()["worker"] == "stopping"
     await service.report(made["id"], observed_version=2, worker="off")
     assert (await service.http.get(session)).json()["worker"] == "off"
+
+
+async def test_the_answer_to_worker_off_waits_for_the_channels_word(service: Service):
+    made = await service.create()
+    await service.report(made["id"], observed_version=1)
+    path = f"/v1/accounts/{made['id']}/worker"
+    asked = asyncio.create_task(service.http.put(path, json={"on": False}))
+    await service.projected(made["id"], 2)
+    await asyncio.sleep(0.2)
+    assert not asked.done()
+    await service.report(made["id"], observed_version=2, worker="off")
+    assert (await asyncio.wait_for(asked, 1)).json()["session"]["worker"] == "off"
+
+
+async def test_worker_off_is_answered_at_once_where_no_session_is_open(service: Service):
+    made = await service.create()
+    await service.report(made["id"], SessionStatus.FAILED, observed_version=1)
+    path = f"/v1/accounts/{made['id']}/worker"
+    await eventually(lambda: _known(service, made["id"]))
+    await asyncio.wait_for(service.http.put(path, json={"on": False}), 1)
+
+
+async def _known(service: Service, account_id: str) -> bool:
+    return service.ctx.sessions.last(Channel.EMAIL, account_id) is not None
 
 
 async def test_a_channel_without_subscription_is_refused_with_the_reason(service: Service):

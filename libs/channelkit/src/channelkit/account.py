@@ -124,6 +124,7 @@ class AccountRunner:
                 await self.close_session()
             case Action.APPLY if desired:
                 self._apply(desired)
+                await self.reporter.flush()  # somebody may be waiting for the word that a worker is off
             case Action.CLOSE if desired:
                 await self._off(desired)
             case Action.DELETE if desired:

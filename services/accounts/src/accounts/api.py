@@ -20,6 +20,8 @@ from accounts.usecases import Changes
 from accounts.views import AccountView, account_view
 
 router = APIRouter(prefix="/v1/accounts", tags=["accounts"])
+CONFIRM_SECONDS = 2.0
+"""So long an answer waits for the channel's word that a worker is off."""
 StatusFilter = Literal[
     "ready", "needs_attention", "off", "inactive", "deleting", "connecting", "awaiting_qr", "awaiting_code",
     "awaiting_password", "awaiting_person", "degraded", "logged_out", "failed", "deleted",
@@ -125,9 +127,15 @@ async def deactivate(_: Operator, ctx: Writing, account_id: str, response: Respo
 
 @router.put("/{account_id}/worker", summary="Worker on or off", responses=problems(404, 409))
 async def worker(_: Operator, ctx: Writing, account_id: str, form: WorkerForm, response: Response) -> AccountView:
-    """Off: the message being sent finishes, nothing more leaves. On continues where it stopped."""
+    """Off: the message being sent finishes, nothing more leaves. On continues where it stopped.
+
+    The answer to off comes once the channel obeys; where it has not confirmed after 2 s, with `session.worker` stopping.
+    """
     account = await usecases.edit(ctx.editing, account_id, Changes(worker=form.on), None)
-    return await _changed(ctx, account, response)
+    await ctx.announce(account.id)
+    if not form.on:
+        await ctx.sessions.obeys(account.channel, account.id, account.version, CONFIRM_SECONDS)
+    return await _shown(ctx, account, response)
 
 
 @router.delete(

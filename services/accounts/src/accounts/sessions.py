@@ -1,11 +1,12 @@
 """What the channels say of the accounts' sessions: watched in KV for pages, kept in the documents for filters."""
 
 import asyncio
+import contextlib
 from collections.abc import Mapping, Sequence
 
 from contracts import subjects
 from contracts.channels import EXTRACTORS, Channel
-from contracts.state import Lease, SessionState
+from contracts.state import Lease, SessionState, SessionStatus
 from servicekit.bus import Bus
 from servicekit.clock import utcnow
 from servicekit.errors import Unavailable
@@ -16,6 +17,8 @@ from accounts.domain import LastSession, is_fresh
 from accounts.ports import AccountStore
 
 _log = get_logger("accounts.sessions")
+_NOBODY = (SessionStatus.OFF, SessionStatus.FAILED, SessionStatus.LOGGED_OUT, SessionStatus.DELETED)
+"""States in which no session is open, so that nothing can leave."""
 
 
 class Sessions:
@@ -24,11 +27,13 @@ class Sessions:
     def __init__(self, bus: Bus, channels: Sequence[Channel], proof_seconds: float) -> None:
         """*proof_seconds*: after it a sign of life is old."""
         self._bus, self._proof_seconds = bus, proof_seconds
+        self._news = asyncio.Condition()
         self._watches: Mapping[Channel, BucketWatch[SessionState]] = {
             channel: BucketWatch(
                 bus,
                 subjects.bucket("sessions", channel),
                 SessionState,
+                self._heard,
                 keys="*",  # what is sealed beside a state lies under further tokens
             )
             for channel in channels
@@ -46,6 +51,22 @@ class Sessions:
         watch = self._watches.get(channel)
         found = watch.state.get(account_id) if watch else None
         return found[0] if found else None
+
+    async def obeys(self, channel: Channel, account_id: str, version: int, seconds: float) -> bool:
+        """Wait until whoever holds the account acts on *version*; False where that is not so after *seconds*."""
+
+        def there() -> bool:
+            state = self.last(channel, account_id)
+            return state is None or state.status in _NOBODY or state.observed_version >= version
+
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds), self._news:
+                await self._news.wait_for(there)
+        return there()
+
+    async def _heard(self, *_: object) -> None:
+        async with self._news:
+            self._news.notify_all()
 
     async def fetch(self, channel: Channel, account_id: str) -> SessionState | None:
         """Return the state from KV itself. Raises Unavailable."""
