@@ -17,7 +17,7 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import dispatch, end_to_end, lane
+from tests.bench import dispatch, end_to_end, footprint, lane, memory, worker_off
 from tests.bench.measure import Figure, stores
 
 RESULT = Path("build/bench.json")
@@ -50,6 +50,9 @@ FIGURES: dict[str, Once | PerStore] = {
     "lane": Once(lane.measure),
     "dispatch": PerStore(dispatch.measure),
     "email": PerStore(end_to_end.measure),
+    "worker-off": PerStore(worker_off.measure),
+    "memory": Once(memory.measure),
+    "footprint": PerStore(footprint.measure),
 }
 
 
