@@ -31,6 +31,8 @@ class Spun:
 
     def choices(self, row: str, field_name: str) -> dict[str, int]:
         """Return the choices of a row: always the same for the same row and field."""
+        if not self.counts:
+            return {}
         return {
             f"_spin_{n}": int(digest("spin", row, field_name, n)[:8], 16) % count for n, count in enumerate(self.counts)
         }

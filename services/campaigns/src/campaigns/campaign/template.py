@@ -14,6 +14,7 @@ from liquid.builtin.tags.tablerow_tag import TableRow
 from liquid.exceptions import LiquidError, OutputStreamLimitError
 from servicekit.errors import Invalid, Permanent
 
+from campaigns.campaign import shortcut
 from campaigns.campaign.spinner import Spun, spin
 
 MAX_SOURCE = 128 << 10
@@ -152,6 +153,7 @@ class Template:
         try:
             self._liquid = (_HTML if html else _TEXT).from_string(self._spun.source)
             self.variables = tuple(v for v in self._liquid.analyze().globals if not v.startswith("_spin_"))
+            self._pieces = shortcut.shortened(self._liquid.nodes, self._spun.counts, html=html)
         except LiquidError as error:
             raise Invalid({field: _words(error)}) from error
         if trial:
@@ -159,9 +161,16 @@ class Template:
 
     def render(self, variables: Mapping[str, Any], row: str) -> str:
         """Return the text for a row. Raises Permanent("template") when it breaks a limit or a filter refuses a value."""
+        choices = self._spun.choices(row, self.field)
+        if self._pieces is not None and (text := shortcut.joined(self._pieces, variables, choices)) is not None:
+            return text
+        return self.render_liquid(variables, choices)
+
+    def render_liquid(self, variables: Mapping[str, Any], choices: Mapping[str, int]) -> str:
+        """Return what liquid itself makes of it; `render` for templates that need it."""
         reset = _deadline.set(thread_time() + MAX_SECONDS)
         try:
-            return str(self._liquid.render(**{**variables, **self._spun.choices(row, self.field)}))
+            return str(self._liquid.render(**{**variables, **choices}))
         except (LiquidError, ArithmeticError, ValueError, TypeError, RecursionError) as error:
             raise Permanent("template", f"{self.field}: {_words(error)}") from error
         finally:
