@@ -43,13 +43,13 @@ async def test_the_lease_is_kept_while_many_commands_are_made(service: Service, 
     """Large bodies go by the media store, one by one: else two dispatchers would take turns for ever."""
     lease, batch = await leased(service)
     await batches.open_batch(lease, batch)
-    quick = publishing.command
+    quick = publishing.Commands.of
 
     async def slow(*args):
         await asyncio.sleep(0.07)
         return await quick(*args)
 
-    monkeypatch.setattr(publishing, "command", slow)
+    monkeypatch.setattr(publishing.Commands, "of", slow)
     assert await steps.carry_out(service.ctx, lease, batch) == 40
 
 

@@ -51,16 +51,20 @@ class Compiled:
 
     def render(self, variables: Vars, row: str, attachment: Attachment | None = None) -> Content:
         """Return what one recipient gets. Raises Permanent("template")."""
+        attachments = [*self.attachments, *([attachment] if attachment else [])]
+        return Content(**self.fill(variables, row), attachments=attachments)
+
+    def fill(self, variables: Vars, row: str) -> dict[str, Any]:
+        """Return the words of one recipient's Content, as plain data. Raises Permanent("template")."""
         subject = " ".join(self.subject.render(variables, row).split()) if self.subject else None
         if subject is not None and len(subject) > 2_000:
             raise Permanent("template", "subject: longer than 2,000 characters")
-        return Content(
-            subject=subject,
-            text=self.text.render(variables, row),
-            html=self.html.render(variables, row) if self.html else None,
-            bubbles=[bubble.render(variables, row) for bubble in self.bubbles],
-            attachments=[*self.attachments, *([attachment] if attachment else [])],
-        )
+        return {
+            "subject": subject,
+            "text": self.text.render(variables, row),
+            "html": self.html.render(variables, row) if self.html else None,
+            "bubbles": [bubble.render(variables, row) for bubble in self.bubbles],
+        }
 
 
 def compile_content(campaign: Mapping[str, Any], *, trial: bool = False) -> Compiled:

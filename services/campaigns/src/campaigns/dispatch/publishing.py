@@ -12,7 +12,7 @@ from servicekit.failpoints import failpoint_flushed
 from campaigns.campaign.store import Campaign
 from campaigns.context import Context
 from campaigns.dispatch.batch import Batch
-from campaigns.dispatch.commands import command
+from campaigns.dispatch.commands import Commands
 from campaigns.outbox import counts
 from campaigns.outbox.rows import ROWS, Row
 
@@ -26,11 +26,12 @@ async def publish(ctx: Context, campaign: Campaign, batch: Batch, rows: AsyncIte
     Raises Unavailable where NATS is away or the account's queue full: do the batch again, the same ids double nothing.
     """
     ctx.bus.require()
+    commands = Commands(ctx, campaign, batch)
     waiting: list[asyncio.Future[api.PubAck]] = []
     async for row in rows:
         require_life(ctx, batch)
         try:
-            subject, payload, headers = await command(ctx, campaign, batch, row)
+            subject, payload, headers = await commands.of(row)
         except (Permanent, NotFound, Invalid) as error:
             await _refuse(ctx, batch, row, error)
             continue
