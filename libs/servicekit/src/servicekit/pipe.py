@@ -1,9 +1,10 @@
-"""Acknowledged publishing many at a time: every future resolves, to the server's answer or to an error.
+"""Acknowledged publishing many at a time: everything written is heard of, by the server's answer or by an error.
 
 `publish_async` of nats-py 2.16 loses API errors and leaks permits (nats.py#985), hence our own.
 """
 
 import asyncio
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -15,34 +16,65 @@ from nats.aio.subscription import Subscription
 from nats.js import api
 from nats.js import errors as js_errors
 
+from servicekit.direct import Delivery, Direct, block, hpub, pub
+
 Acknowledgement = asyncio.Future[api.PubAck]
-Answer = asyncio.Future[Msg]
+Answer = asyncio.Future[bytes]
+Heard = Callable[[Delivery | None, Exception | None], None]
+"""Hears the server's answer as it came (`revision` reads it), or why there is none. Called once, soon and in any order."""
+
+_UNFIT = re.compile(r"[\s\x00-\x1f\x7f]")
 
 
 class Pipe:
-    """Publishes with a bounded number of unanswered messages, replies arriving on one inbox."""
+    """Publishes many at a time, replies arriving on one inbox."""
 
     def __init__(self, nc: Client, window: int = 1_000, timeout: float = 5.0) -> None:
-        """*window*: how many may wait for their answer; *timeout*: seconds until one counts as unanswered."""
+        """*window*: how many `publish` lets wait for their answer; *timeout*: seconds until one counts as unanswered."""
         self._nc, self._timeout = nc, timeout
+        self._direct = Direct(nc)
         self._permits = asyncio.Semaphore(window)
-        self._waiting: dict[str, tuple[asyncio.Future[Any], Callable[[Msg], Any]]] = {}
+        self._waiting: dict[int, tuple[float, Heard]] = {}
+        """By number, and so in the order they were asked: who has waited longest stands first."""
         self._count = 0
-        self._prefix = ""
+        self._prefix = b""
         self._replies: Subscription | None = None
+        self._timer: asyncio.TimerHandle | None = None
 
     async def start(self) -> None:
         """Subscribe to the answers; nats-py does so again after a reconnect."""
-        self._prefix = f"{self._nc.new_inbox()}."
-        self._replies = await self._nc.subscribe(f"{self._prefix}*", cb=self._on_reply, pending_msgs_limit=1_000_000)
+        prefix = f"{self._nc.new_inbox()}."
+        self._prefix = prefix.encode()
+        self._replies = await self._direct.subscribe(f"{prefix}*", self._on_reply)
 
     async def stop(self) -> None:
         """Fail what still waits."""
-        for waiting, _ in list(self._waiting.values()):
-            if not waiting.done():
-                waiting.set_exception(nats.errors.ConnectionClosedError())
+        if self._timer is not None:
+            self._timer.cancel()
+        waiting, self._waiting = self._waiting, {}
+        for _, heard in waiting.values():
+            heard(None, nats.errors.ConnectionClosedError())
         if self._replies is not None and self._nc.is_connected:
             await self._replies.unsubscribe()
+
+    def post(self, subject: bytes, payload: bytes, heard: Heard, head: bytes = b"") -> None:
+        """Send, and let *heard* hear the answer; nothing waits. *head*: headers as `direct.block` makes them.
+
+        The caller bounds how many are out. Errors: nats' NoStreamResponseError, TimeoutError (the outcome is then
+        unknown: read back), MaxPayloadError, and ConnectionReconnectingError at once while NATS is away.
+        """
+        if not self._nc.is_connected:  # what nats-py buffers while away would be applied on return, unasked
+            return self._refuse(heard, nats.errors.ConnectionReconnectingError())
+        if len(head) + len(payload) > self._nc.max_payload:
+            return self._refuse(heard, nats.errors.MaxPayloadError())
+        self._count += 1
+        reply = self._prefix + b"%d" % self._count
+        loop = asyncio.get_running_loop()
+        self._waiting[self._count] = loop.time() + self._timeout, heard
+        if self._timer is None:
+            self._timer = loop.call_later(self._timeout, self._expire)
+        self._direct.write(hpub(subject, reply, head, payload) if head else pub(subject, reply, payload))
+        return None
 
     async def publish(
         self, subject: str, payload: bytes = b"", headers: Mapping[str, str] | None = None
@@ -52,75 +84,86 @@ class Pipe:
         The future raises nats' APIError, NoStreamResponseError or TimeoutError (the outcome is then unknown: read back);
         ConnectionReconnectingError at once while NATS is away.
         """
-        return await self._send(subject, payload, headers, _acknowledgement)
+        return await self._send(subject, payload, headers, acknowledgement)
 
     async def ask(self, subject: str, payload: bytes = b"") -> Answer:
         """Send a request and return a future of whatever answers, such as the server to `+ACK` (an acknowledged ack).
 
         The future raises nats' NoRespondersError or TimeoutError.
         """
-        return await self._send(subject, payload, None, _answer)
+        return await self._send(subject, payload, None, answered)
 
     async def _send(
-        self, subject: str, payload: bytes, headers: Mapping[str, str] | None, read: Callable[[Msg], Any]
+        self, subject: str, payload: bytes, headers: Mapping[str, str] | None, read: Callable[[Delivery], Any]
     ) -> asyncio.Future[Any]:
         await self._permits.acquire()
-        key, future = self._register(read)
-        if not self._nc.is_connected:  # what nats-py buffers while away would be applied on return, unasked
-            future.set_exception(nats.errors.ConnectionReconnectingError())
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        future.add_done_callback(self._settled)
+        if _UNFIT.search(subject) or not subject:
+            future.set_exception(nats.errors.BadSubjectError())
             return future
-        try:
-            await self._nc.publish(
-                subject, payload, reply=self._prefix + key, headers=dict(headers) if headers else None
-            )
-        except Exception as error:
+
+        def heard(answer: Delivery | None, error: Exception | None) -> None:
             if not future.done():
-                future.set_exception(error)
+                _resolve(future, answer, error, read)
+
+        self.post(subject.encode(), payload, heard, block(headers) if headers else b"")
+        await self._direct.drained()
         return future
 
-    def _register(self, read: Callable[[Msg], Any]) -> tuple[str, asyncio.Future[Any]]:
-        self._count += 1
-        key = str(self._count)
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[Any] = loop.create_future()
-        timer = loop.call_later(self._timeout, _expire, future)
+    def _settled(self, done: asyncio.Future[Any]) -> None:
+        self._permits.release()
+        if not done.cancelled():
+            done.exception()  # a caller that does not look must not cause a warning at exit
 
-        def settled(done: asyncio.Future[Any]) -> None:
-            timer.cancel()
-            self._waiting.pop(key, None)
-            self._permits.release()
-            if not done.cancelled():
-                done.exception()  # a caller that does not look must not cause a warning at exit
+    def _refuse(self, heard: Heard, error: Exception) -> None:
+        asyncio.get_running_loop().call_soon(heard, None, error)
 
-        future.add_done_callback(settled)
-        self._waiting[key] = future, read
-        return key, future
-
-    async def _on_reply(self, msg: Msg) -> None:
-        future, read = self._waiting.get(msg.subject.rpartition(".")[2], (None, _answer))
-        if future is None or future.done():
+    def _on_reply(self, answer: Delivery) -> None:
+        waiting = self._waiting.pop(int(answer.subject[len(self._prefix) :]), None)
+        if waiting is None:
             return
-        try:
-            future.set_result(read(msg))
-        except Exception as error:
-            future.set_exception(error)
+        if answer.head and answer.status == b"503":
+            waiting[1](None, js_errors.NoStreamResponseError())
+        else:
+            waiting[1](answer, None)
+
+    def _expire(self) -> None:
+        self._timer, loop = None, asyncio.get_running_loop()
+        while self._waiting:
+            number, (until, heard) = next(iter(self._waiting.items()))
+            if until > loop.time():
+                self._timer = loop.call_at(until, self._expire)
+                return
+            del self._waiting[number]
+            heard(None, nats.errors.TimeoutError())
 
 
-def _answer(msg: Msg) -> Msg:
-    if (msg.headers or {}).get("Status") == "503":
-        raise nats.errors.NoRespondersError
-    return msg
+def revision(answer: Delivery) -> int:
+    """Return the sequence a stream acknowledged. Raises nats' APIError."""
+    return acknowledgement(answer).seq
 
 
-def _acknowledgement(msg: Msg) -> api.PubAck:
-    if (msg.headers or {}).get("Status") == "503":
-        raise js_errors.NoStreamResponseError
-    answer = orjson.loads(msg.data)
-    if "error" in answer:
-        js_errors.APIError.from_error(answer["error"])  # raises
-    return api.PubAck(answer["stream"], answer["seq"], answer.get("domain"), answer.get("duplicate"))
+def answered(answer: Delivery) -> bytes:
+    """Return what was answered."""
+    return answer.data
 
 
-def _expire(future: asyncio.Future[Any]) -> None:
-    if not future.done():
-        future.set_exception(nats.errors.TimeoutError())
+def _resolve(
+    future: asyncio.Future[Any], answer: Delivery | None, error: Exception | None, read: Callable[[Delivery], Any]
+) -> None:
+    if answer is None:
+        future.set_exception(error or nats.errors.TimeoutError())
+        return
+    try:
+        future.set_result(read(answer))
+    except Exception as refused:
+        future.set_exception(refused)
+
+
+def acknowledgement(answer: Delivery | Msg) -> api.PubAck:
+    """Return what a stream acknowledged. Raises nats' APIError."""
+    found = orjson.loads(answer.data)
+    if "error" in found:
+        js_errors.APIError.from_error(found["error"])  # raises
+    return api.PubAck(found["stream"], found["seq"], found.get("domain"), found.get("duplicate"))
