@@ -17,7 +17,7 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import dispatch, end_to_end, footprint, lane, memory, worker_off
+from tests.bench import dispatch, end_to_end, events, footprint, lane, memory, worker_off
 from tests.bench.measure import Figure, stores
 
 RESULT = Path("build/bench.json")
@@ -47,6 +47,7 @@ class PerStore:
 
 
 FIGURES: dict[str, Once | PerStore] = {
+    "events": PerStore(events.measure),
     "lane": Once(lane.measure),
     "dispatch": PerStore(dispatch.measure),
     "email": PerStore(end_to_end.measure),

@@ -22,14 +22,15 @@ async def prepare(ctx: Context) -> None:
 async def touch(ctx: Context, slices: Iterable[str]) -> None:
     """Note that rows of these slices changed, after the change and before its message is acknowledged."""
     changes = [
-        UpdateOne({"_id": name}, {"$inc": {"gen": 1}, "$set": {"dirty": True, **_parts(name)}}, upsert=True)
+        UpdateOne({"_id": name}, {"$inc": {"gen": 1}, "$set": {"dirty": True, **parts(name)}}, upsert=True)
         for name in sorted(set(slices))
     ]
     if changes:
         await ctx.db[SLICES].bulk_write(changes)
 
 
-def _parts(name: str) -> dict[str, Any]:
+def parts(name: str) -> dict[str, Any]:
+    """Return what a slice's name says."""
     campaign, account, number = name.rsplit(".", 2)
     return {"campaign": campaign, "account": account, "no": int(number)}
 
@@ -56,7 +57,7 @@ async def recount(ctx: Context, name: str) -> dict[str, int]:
     """Count one slice and keep the result, unless it changed meanwhile (then it stays dirty)."""
     before = await ctx.db[SLICES].find_one({"_id": name}, {"gen": 1})
     counts = await _count(ctx, name)
-    kept = {"counts": counts, "dirty": False, **_parts(name)}
+    kept = {"counts": counts, "dirty": False, **parts(name)}
     if before is None:
         await ctx.db[SLICES].update_one(
             {"_id": name}, {"$set": {**kept, "gen": 0}, "$inc": {"counted": 1}}, upsert=True
