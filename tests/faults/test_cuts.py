@@ -3,46 +3,19 @@
 import asyncio
 
 import pytest
-from kurir.demo.rest import wait_for
 
+from tests.support.load import begun
 from tests.support.proxy import proxied
 
-PACE = {"per_second": 40, "connections": 4}
 LONGER_THAN_A_LEASE = 18
 SMALL_WINDOW = {"CAMPAIGNS_WINDOW_SECONDS": "1"}
 """So that most of a campaign is not yet dispatched when its service is cut off."""
 
 
-async def begun(kurir, recipients):
-    """Begin a campaign and return story and id once some messages have arrived."""
-    story = kurir.tell(recipients)
-    account = await story.account(pace=PACE)
-    campaign = await story.campaign(account, await story.contacts())
-    await kurir.until_received(30)
-    return story, campaign
-
-
-async def reconcile(kurir, story, campaign):
-    """Wait for the campaign's end and compare: all sent, nobody written to twice, each reply in the inbox."""
-    await story.watch(campaign)
-    books = await kurir.books(campaign, story)
-    assert (books.sent, books.failed, books.unknown, books.cancelled) == (story.recipients, 0, 0, 0)
-    assert (books.platform_received, books.duplicates) == (story.recipients, 0)
-
-    async def answered():
-        return len([c async for c in kurir.rest.items("campaigns", "/v1/conversations", campaign=campaign, limit=200)])
-
-    async def all_answered():
-        return await answered() >= story.expected_replies
-
-    await wait_for("the replies", all_answered, 60)
-    assert await answered() == story.expected_replies
-
-
 async def test_the_channel_cut_from_the_bus_sends_nothing_and_heals(kurir):
     with proxied(kurir.child("nats").port) as bus:
         await kurir.through("channel-email", nats=bus)
-        story, campaign = await begun(kurir, 300)
+        load = await begun(kurir, 300)
         bus.cut()
         await asyncio.sleep(3)
         stopped_at = await kurir.received()
@@ -50,21 +23,21 @@ async def test_the_channel_cut_from_the_bus_sends_nothing_and_heals(kurir):
         assert await kurir.received() == stopped_at, "what cannot be claimed must not be sent"
         assert (await kurir.health("channel-email"))[0] == 503
         bus.heal()
-        await reconcile(kurir, story, campaign)
+        await load.reconcile()
 
 
 @pytest.mark.full
 async def test_the_channel_in_a_black_hole_for_longer_than_a_lease(kurir):
     with proxied(kurir.child("nats").port) as bus:
         await kurir.through("channel-email", nats=bus)
-        story, campaign = await begun(kurir, 300)
+        load = await begun(kurir, 300)
         bus.black_hole()
         await asyncio.sleep(LONGER_THAN_A_LEASE)
         stopped_at = await kurir.received()
         await asyncio.sleep(3)
         assert await kurir.received() == stopped_at
         bus.heal()
-        await reconcile(kurir, story, campaign)
+        await load.reconcile()
 
 
 @pytest.mark.full
@@ -74,22 +47,22 @@ async def test_campaigns_cut_off_in_the_middle_of_a_dispatch(kurir, far, fault):
     with proxied(kurir.child(far).port) as link:
         await kurir.change("campaigns", **SMALL_WINDOW)
         await kurir.through("campaigns", **{"nats" if far == "nats" else "mongo": link})
-        story, campaign = await begun(kurir, 300)
+        load = await begun(kurir, 300)
         getattr(link, fault)()
         await asyncio.sleep(LONGER_THAN_A_LEASE)
-        assert await kurir.received() < story.recipients
+        assert await kurir.received() < load.story.recipients
         link.heal()
-        await reconcile(kurir, story, campaign)
+        await load.reconcile()
 
 
 @pytest.mark.full
 async def test_accounts_in_a_black_hole_does_not_stop_a_campaign(kurir):
     with proxied(kurir.child("nats").port) as bus, proxied(kurir.child("store").port) as store:
         await kurir.through("accounts", nats=bus, mongo=store)
-        story, campaign = await begun(kurir, 300)
+        load = await begun(kurir, 300)
         bus.black_hole()
         store.black_hole()
-        await reconcile(kurir, story, campaign)
+        await load.reconcile()
         bus.heal()
         store.heal()
         await kurir.ready("accounts", seconds=30)

@@ -7,8 +7,8 @@ import time
 import pytest
 from kurir.demo.rest import wait_for
 
-CONNECTIONS = 4
-PACE = {"per_second": 40, "connections": CONNECTIONS}
+from tests.support.load import CONNECTIONS, begun
+
 TAKEOVER_SECONDS = 20
 SEND_TIMEOUT_SECONDS = 10
 SLACK_SECONDS = 8
@@ -28,14 +28,6 @@ async def holder(leases, account):
     return "channel-email-2" if replica.startswith("channel-email-2-") else "channel-email"
 
 
-async def begun(kurir, recipients, seen):
-    story = kurir.tell(recipients)
-    account = await story.account(pace=PACE)
-    campaign = await story.campaign(account, await story.contacts())
-    await kurir.until_received(seen)
-    return story, account, campaign
-
-
 async def handed_over(leases, account, lost):
     async def is_elsewhere():
         return await holder(leases, account) != lost
@@ -50,50 +42,41 @@ async def connections(kurir):
     return {c["peer"]: c["messages"] for c in (await kurir.mail.deliveries())["connections"]}
 
 
-async def reconcile(kurir, story, campaign, unknown):
-    await story.watch(campaign)
-    books = await kurir.books(campaign, story)
-    assert books.duplicates == 0
-    assert books.unknown <= unknown
-    assert (books.sent + books.unknown, books.failed, books.cancelled) == (story.recipients, 0, 0)
-    assert books.sent <= books.platform_received <= books.sent + books.unknown
-
-
 async def test_the_heir_of_a_frozen_replica_sends_and_the_thawed_one_does_not(kurir, leases):
     await kurir.replica("channel-email")
-    story, account, campaign = await begun(kurir, 400, 40)
-    frozen = await holder(leases, account)
+    load = await begun(kurir, 400)
+    frozen = await holder(leases, load.account)
     kurir.freeze(frozen)
     await asyncio.sleep(1)
     before = await connections(kurir)
     received = await kurir.received()
-    assert await handed_over(leases, account, frozen) <= TAKEOVER_SECONDS
+    assert await handed_over(leases, load.account, frozen) <= TAKEOVER_SECONDS
     inherited = time.monotonic()
     await kurir.until_received(received + 1)
     waited = time.monotonic() - inherited
     assert SEND_TIMEOUT_SECONDS - 3 <= waited <= SEND_TIMEOUT_SECONDS + SLACK_SECONDS
     kurir.thaw(frozen)
-    await reconcile(kurir, story, campaign, unknown=CONNECTIONS)
+    await load.reconcile(unknown=CONNECTIONS)
     after = await connections(kurir)
     assert {peer: after[peer] for peer in before} == before, "a thawed lane must send nothing more"
 
 
 @pytest.mark.full
 async def test_a_frozen_replica_without_an_heir_goes_on_when_it_thaws(kurir):
-    story, _, campaign = await begun(kurir, 400, 40)
+    load = await begun(kurir, 400)
     kurir.freeze("channel-email")
     await asyncio.sleep(20)
     kurir.thaw("channel-email")
-    await reconcile(kurir, story, campaign, unknown=0)
+    await load.reconcile()
 
 
 @pytest.mark.full
 async def test_the_heir_of_a_killed_replica_goes_on(kurir, leases):
     await kurir.replica("channel-email")
-    story, account, campaign = await begun(kurir, 400, 40)
-    lost = await holder(leases, account)
+    load = await begun(kurir, 400)
+    lost = await holder(leases, load.account)
     await kurir.kill(lost)
     received = await kurir.received()
-    assert await handed_over(leases, account, lost) <= TAKEOVER_SECONDS
+    assert await handed_over(leases, load.account, lost) <= TAKEOVER_SECONDS
     await kurir.until_received(received + 1, SEND_TIMEOUT_SECONDS + SLACK_SECONDS)
-    await reconcile(kurir, story, campaign, unknown=CONNECTIONS)
+    await load.reconcile(unknown=CONNECTIONS)

@@ -1,0 +1,57 @@
+"""A campaign that is under way while a fault is done to the platform, and the comparison of the books afterwards."""
+
+from dataclasses import dataclass
+
+from kurir.demo.email import ADDRESS, EmailStory
+from kurir.demo.rest import wait_for
+
+from tests.support.books import open_books, open_mailbox
+from tests.support.live import Live
+
+CONNECTIONS = 4
+
+
+@dataclass
+class Load:
+    """A campaign of one account, being sent."""
+
+    kurir: Live
+    story: EmailStory
+    account: str
+    campaign: str
+
+    async def reconcile(self, *, unknown: int = 0, inbound: int = 0) -> None:
+        """Wait for the end and compare all books; at most *unknown* rows of which nobody can know.
+
+        *inbound*: messages that reached the mailbox beside the recipients' replies.
+        """
+        await self.story.watch(self.campaign)
+        books = await open_books(self.kurir, self.campaign)
+        states = books.states()
+        assert books.troubles() == []
+        assert states["unknown"] <= unknown
+        assert states["sent"] + states["delivered"] + states["read"] + states["unknown"] == self.story.recipients
+        await self._inbox(inbound)
+
+    async def _inbox(self, inbound: int) -> None:
+        """Wait until what came in is seen; wait no longer than a redelivery takes."""
+
+        async def agrees() -> bool:
+            box = await open_mailbox(self.kurir, self.account, ADDRESS)
+            return not box.troubles() and sum(box.lying.values()) >= self.story.expected_replies + inbound
+
+        try:
+            await wait_for("the inbox to agree", agrees, 60, every=1)
+        finally:
+            box = await open_mailbox(self.kurir, self.account, ADDRESS)
+            assert box.troubles() == []
+            assert sum(box.lying.values()) == self.story.expected_replies + inbound
+
+
+async def begun(kurir: Live, recipients: int, *, per_second: float = 40, seen: int = 30) -> Load:
+    """Begin a campaign; return once so many messages have arrived."""
+    story = kurir.tell(recipients)
+    account = await story.account(pace={"per_second": per_second, "connections": CONNECTIONS})
+    campaign = await story.campaign(account, await story.contacts())
+    await kurir.until_received(await kurir.received() + seen)
+    return Load(kurir, story, account, campaign)
