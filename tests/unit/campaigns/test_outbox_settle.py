@@ -38,6 +38,7 @@ def test_a_thousand_outcomes_with_a_few_exceptions_are_a_few_writes():
     [many] = [one for one in made if isinstance(one, UpdateMany)]
     assert many._filter["number"]["$nin"] == [7, 500]
     assert many._filter["batch"] == "c.1"
+    assert many._filter["slice"] == "c.a.0"
 
 
 @pytest.mark.parametrize(

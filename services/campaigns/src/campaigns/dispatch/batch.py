@@ -45,6 +45,12 @@ class Batch:
         return cls(**{name: stored[name] for name in cls.__dataclass_fields__ if name in stored})
 
 
+def queued_in(batch: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the filter of what is queued in a batch, as the store has it; rows are found by the slice it lies in."""
+    where = slice_of(batch["campaign"], batch["account"], batch["first"])
+    return {"slice": where, "batch": batch_of(batch["campaign"], batch["k"]), "state": "queued"}
+
+
 async def prepare(ctx: Context) -> None:
     """Create the indexes: the sweeper looks for what is not done by its `not_after`."""
     await ensure_indexes(ctx.db[BATCHES], [IndexModel("not_after"), IndexModel("campaign"), IndexModel("purge_at")])
@@ -83,7 +89,7 @@ async def mark(ctx: Context, batch: Batch) -> int:
 
 async def read_back(ctx: Context, batch: Batch) -> AsyncIterator[Row]:
     """Step 4: yield what is queued in the batch, whoever marked it."""
-    async for row in ctx.db[ROWS].find({"batch": batch.id, "state": "queued"}, sort=[("number", 1)]):
+    async for row in ctx.db[ROWS].find(queued_in(asdict(batch)), sort=[("number", 1)]):
         yield row
 
 

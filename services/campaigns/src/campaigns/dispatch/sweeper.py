@@ -15,7 +15,7 @@ from servicekit.mongo import Document
 
 from campaigns.context import Context
 from campaigns.dispatch import incarnation
-from campaigns.dispatch.batch import BATCHES
+from campaigns.dispatch.batch import BATCHES, queued_in
 from campaigns.dispatch.cancelling import cancel_queued, ledger_key
 from campaigns.outbox import direct, settle
 from campaigns.outbox.messaging import DURABLE, STREAM
@@ -87,7 +87,7 @@ async def _sweep_batch(ctx: Context, batch: Document) -> bool:
         await incarnation.settle_batch(ctx, batch)
         return True
     while True:
-        rows = await ctx.db[ROWS].find_list({"batch": batch["_id"], "state": "queued"}, limit=_ROWS_AT_ONCE)
+        rows = await ctx.db[ROWS].find_list(queued_in(batch), limit=_ROWS_AT_ONCE)
         if not rows:
             break
         if not await end_rows(ctx, rows):

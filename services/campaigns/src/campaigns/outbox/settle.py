@@ -72,12 +72,15 @@ def _derived(sent: Sent) -> bool:
 
 
 def writes(outcomes: Iterable[Outcome], now: datetime) -> list[UpdateMany | UpdateOne]:
-    """Return the writes for outcomes in any order: ranges where most of a batch shares one, singles for the rest."""
-    groups: dict[tuple[str, Change], list[Outcome]] = defaultdict(list)
+    """Return the writes for outcomes in any order: ranges where most of a batch shares one, singles for the rest.
+
+    A batch lies in one slice, and the slice is what rows are found by: an index on the batch would slow every write.
+    """
+    groups: dict[tuple[str, str, Change], list[Outcome]] = defaultdict(list)
     for outcome in outcomes:
-        groups[outcome.batch, change(outcome)].append(outcome)
+        groups[outcome.batch, _slice(outcome), change(outcome)].append(outcome)
     made: list[UpdateMany | UpdateOne] = []
-    for (batch, what), members in groups.items():
+    for (batch, _, what), members in groups.items():
         fields = {name: list(v) if isinstance(v, tuple) else v for name, v in what.fields}
         fields |= {"updated_at": now} | ({"sent_at": max(m.at for m in members)} if fields["state"] == "sent" else {})
         made.extend(_group(batch, what.replaces, fields, members))
@@ -92,7 +95,7 @@ def _group(
     ranges, singles = stretches(by_number) if ours else ([], [])
     guard = {"batch": batch, "state": {"$in": list(replaces)}}
     for one in ranges:
-        yield UpdateMany({**guard, "number": one.where}, {"$set": fields})
+        yield UpdateMany({"slice": _slice(members[0]), **guard, "number": one.where}, {"$set": fields})
     for member in [by_number[n] for n in singles] if ours else members:
         yield UpdateOne({**guard, "_id": member.row}, {"$set": fields})
 
