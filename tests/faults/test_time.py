@@ -102,6 +102,7 @@ def command(account, number, not_after):
     }  # fmt: skip
 
 
+@pytest.mark.full
 async def test_commands_from_outside_past_their_end_are_cancelled_and_never_dispatched_again(kurir, clock):
     account = await kurir.story.account(pace={"per_second": None, "connections": 2})
     await switch(kurir, account, on=False)

@@ -33,3 +33,13 @@ async def ledger_entries(kurir: Live, account: str) -> dict[str, LedgerEntry]:
             found[message.subject.removeprefix(prefix)] = LedgerEntry.model_validate_json(message.data)
     await connection.close()
     return found
+
+
+async def suppressed_on_the_bus(kurir: Live) -> set[str]:
+    """Return the keys that lanes obey."""
+    connection, found = await kurir.bus(), set[str]()
+    async for message in stream_reader.read(connection.jetstream(), "KV_suppressions", "$KV.suppressions.>"):
+        if message.data:
+            found.add(message.subject.removeprefix("$KV.suppressions."))
+    await connection.close()
+    return found

@@ -89,4 +89,5 @@ CONTRACTS: tuple[Contract, ...] = (
     _kv("cursors_{channel}", "{account_id}", state.CursorState, (CHANNEL,), (CHANNEL,)),
     _kv("cursors_{channel}", "{account_id}.vault", state.VaultPointer, (CHANNEL,), (CHANNEL,)),
     _kv("suppressions", "{key>}", state.SuppressionEntry, ("campaigns",), (CHANNEL,)),
+    _kv("marks", "{channel}", state.StoreMark, ("campaigns",), ("campaigns",)),
 )

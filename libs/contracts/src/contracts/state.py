@@ -180,3 +180,9 @@ class SuppressionEntry(Value):
     def forbids(self, kind: str) -> bool:
         """Return whether a message of this kind may not go: a person may still answer who unsubscribed (spec 2)."""
         return kind in {"campaign", "automation"} or self.reason in {"blocked", "bounced"}
+
+
+class StoreMark(Value):
+    """`marks` / `<channel>`: how often campaigns' store has been marked; one that counts less was restored."""
+
+    times: int

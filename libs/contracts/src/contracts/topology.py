@@ -97,6 +97,10 @@ def topology(channels: Iterable[Channel] = MESSAGING) -> Topology:
     messaging = [c for c in channels if c not in EXTRACTORS]
     return Topology(
         streams=(*FIXED_STREAMS, *(commands(c) for c in messaging)),
-        buckets=(*(b for c in messaging for b in buckets(c)), Bucket("suppressions", "who may not be written to")),
+        buckets=(
+            *(b for c in messaging for b in buckets(c)),
+            Bucket("suppressions", "who may not be written to"),
+            Bucket("marks", "which state of the store the bus has seen: a restored one is older"),
+        ),
         objects=(ObjectStore("media", "attachments and large bodies"), ObjectStore("vault", "sealed sessions")),
     )

@@ -25,3 +25,7 @@ class Incarnations:
     def note(self, channel: str, incarnation: str, connection: int) -> None:
         """Note what was verified, and on which connection the verifying began."""
         self._known[str(channel)] = (incarnation, connection)
+
+    def forget(self, channel: str) -> None:
+        """Have a channel verified again before anything more is dispatched to it."""
+        self._known.pop(str(channel), None)

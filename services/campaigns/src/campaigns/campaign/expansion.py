@@ -15,7 +15,7 @@ from servicekit.clock import utcnow
 from servicekit.errors import Permanent
 from servicekit.mongo import BulkFailed
 
-from campaigns.campaign import recipients
+from campaigns.campaign import recipients, remembered
 from campaigns.campaign.content import Compiled, compiled
 from campaigns.campaign.recipients import Part, Recipient
 from campaigns.context import Context
@@ -68,6 +68,7 @@ async def _take(ctx: Context, lease: Lease, part: Part, state: dict[str, Any]) -
     for row in new:
         if row["key"] in blocked:
             row.update(state="cancelled", reason="suppressed")
+    await remembered.recall(ctx, new)
     await _insert(ctx, lease, new)
     missing = _missing(words, lease.id, [m for m in part.members if m.address.strip().casefold() not in blocked])
     after = {
