@@ -1,9 +1,11 @@
 """`kurir up`, `status` and `down` where something goes wrong: nothing stays behind, nothing is called ready that is not."""
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
+import socket
 import time
 from pathlib import Path
 
@@ -76,6 +78,21 @@ def test_url_says_where_a_service_listens(home):
     state = up(home)
     assert kurir("url", "accounts", home=home).stdout.strip() == state["services"]["accounts"]
     assert "there is: accounts, campaigns, channel-email" in kurir("url", "fax", home=home).stderr
+
+
+def test_a_port_that_was_taken_is_told_in_one_line_and_in_status(home):
+    with socket.socket() as taken:
+        with contextlib.suppress(OSError):  # another platform may have it: taken all the same
+            taken.bind(("127.0.0.1", 8001))
+            taken.listen()
+        started = kurir("up", "--detach", home=home)
+    port = json.loads((home / "running.json").read_text())["services"]["accounts"].rpartition(":")[2]
+    said = f"accounts is on {port} (8001 was taken)"
+    assert [said in line for line in started.stdout.splitlines() if "was taken" in line] == [True]
+    shown = kurir("status", home=home).stdout
+    assert [said in line for line in shown.splitlines() if "was taken" in line] == [True]
+    found = json.loads(kurir("status", "--json", home=home).stdout)
+    assert found["moved_ports"]["accounts"] == [8001, int(port)]
 
 
 def test_no_log_holds_a_token(home):

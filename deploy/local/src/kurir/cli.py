@@ -75,6 +75,8 @@ def show_status(home: HomeOption = None, json: JsonOption = False) -> None:
         print(jsonlib.dumps(found))
     elif found["up"]:
         out.print(status.table(found))
+        for line in status.moved(found["moved_ports"]):
+            out.print(line, highlight=False, soft_wrap=True)
     else:
         out.print(
             f"Kurir is not up in {found['home']}. Start it with: {_command()} up", highlight=False, soft_wrap=True
@@ -170,7 +172,7 @@ def run_demo(
 
 
 def _say_up(state: dict[str, Any]) -> None:
-    print(f"{state['started_at']} up: {', '.join(state['processes'])}", flush=True)
+    print(f"{state['started_at']} up: {', '.join(state['processes'])}", *status.moved(state["moved_ports"]), flush=True)
 
 
 def _announce(home: Home) -> Callable[[dict[str, Any]], None]:
@@ -189,6 +191,7 @@ def _announce(home: Home) -> Callable[[dict[str, Any]], None]:
             f"{'logs':15} {home.logs}",
             f"{'sign in':15} {keys.admin_email} with the password in {home.folder / 'keys.json'}",
             f"{'token':15} {tokens.issue(keys, 'admin', 12)}",
+            *status.moved(state.get("moved_ports", {})),
             f"Kurir is up. Stop it with: {_command()} down",
         ]
         print("\n".join(lines), flush=True)

@@ -44,6 +44,8 @@ class Platform:
     children: list[Child] = field(default_factory=list)
     endpoints: Endpoints = field(default_factory=Endpoints)
     store_engine: str = ""
+    moved_ports: dict[str, list[int]] = field(default_factory=dict)
+    """Part → the usual port, which was taken, and the one it has instead."""
 
     async def start(self) -> None:
         """Start everything and wait until it is ready; raises Trouble naming the part that is not."""
@@ -53,7 +55,7 @@ class Platform:
         if self.options.practice:
             await self._start_practice()
         for name, (module, port) in SERVICES.items():
-            self.endpoints.services[name] = self._port(port)
+            self.endpoints.services[name] = self._port(name, port)
             await self._start_service(name, module)
         await asyncio.gather(*(self._ready(name) for name in SERVICES))
         self.home.write_state(self.state())
@@ -69,6 +71,7 @@ class Platform:
             "mongo_url": self.endpoints.mongo_url,
             "services": {name: f"http://127.0.0.1:{port}" for name, port in self.endpoints.services.items()},
             "practice_mail": self.endpoints.practice_mail,
+            "moved_ports": self.moved_ports,
             "processes": {
                 c.name: {"pid": c.pid, "port": c.port, "log": str(c.log), "restarts": c.restarts} for c in self.children
             },
@@ -99,8 +102,11 @@ class Platform:
             await child.stop()
         self.home.state_file.unlink(missing_ok=True)
 
-    def _port(self, preferred: int) -> int:
-        return infrastructure.free_port(0 if self.options.any_ports else preferred)
+    def _port(self, part: str, usual: int) -> int:
+        found = infrastructure.free_port(0 if self.options.any_ports else usual)
+        if found != usual and not self.options.any_ports:
+            self.moved_ports[part] = [usual, found]
+        return found
 
     def _child(self, name: str, command: list[str], port: int, env: dict[str, str] | None = None) -> Child:
         marked = {leftovers.MARK: str(self.home.folder), **(env or {})}
@@ -112,7 +118,7 @@ class Platform:
         if given := os.environ.get("NATS_URL"):
             self.endpoints.nats_url = given
             return
-        port = self._port(4222)
+        port = self._port("nats", 4222)
         child = self._child("nats", infrastructure.nats_command(self.home, port, self.keys.nats_password), port)
         await child.start()
         self.endpoints.nats_url = f"nats://kurir:{self.keys.nats_password}@127.0.0.1:{port}"
@@ -123,7 +129,7 @@ class Platform:
             self.endpoints.mongo_url, self.store_engine = given, "MONGO_URL"
             return
         self.store_engine = infrastructure.pick_engine(self.home)
-        port, folder, marker = self._port(27017), self.home.store / "data", self.home.store / "guarded"
+        port, folder, marker = self._port("store", 27017), self.home.store / "data", self.home.store / "guarded"
         open_command, command = (
             infrastructure.store_command(self.store_engine, port, folder, guarded=guarded) for guarded in (False, True)
         )
@@ -144,7 +150,7 @@ class Platform:
         self.endpoints.mongo_url = storeuser.url(port, password)
 
     async def _start_practice(self) -> None:
-        ports = {kind: self._port(port) for kind, port in PRACTICE_PORTS.items()}
+        ports = {kind: self._port(f"practice {kind}", port) for kind, port in PRACTICE_PORTS.items()}
         command = [sys.executable, "-m", "practice.mail"]
         for kind, port in ports.items():
             command += [f"--{kind}-port", str(port)]

@@ -25,6 +25,7 @@ def read(home: Home) -> dict[str, Any]:
         "since": state["started_at"],
         "practice": state["practice"],
         "store": state["store"],
+        "moved_ports": state.get("moved_ports", {}),
         "services": services,
         "processes": others,
     }
@@ -42,6 +43,14 @@ def _service(name: str, url: str, state: dict[str, Any]) -> dict[str, Any]:
         return known | {"ready": True, "health": body}
     down = [f"{name}: {found['detail']}" for name, found in body["dependencies"].items() if found["status"] != "ok"]
     return known | {"ready": False, "trouble": "; ".join(down) or body["status"], "health": body}
+
+
+def moved(ports: dict[str, list[int]]) -> list[str]:
+    """Return one line about parts that do not listen where people expect them, or none."""
+    if not ports:
+        return []
+    told = ", ".join(f"{part} is on {now} ({usual} was taken)" for part, (usual, now) in ports.items())
+    return [f"Other ports than usual: {told}"]
 
 
 def table(found: dict[str, Any]) -> Table:
