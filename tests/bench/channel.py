@@ -6,7 +6,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -67,6 +67,7 @@ class Bench:
     pipe: Pipe
     process: psutil.Process
     nats: psutil.Process
+    server: NatsServer
     accounts: dict[str, Account] = field(default_factory=dict)
 
     async def account(self, name: str, port: int, connections: int) -> None:
@@ -162,10 +163,10 @@ def _cpu(process: psutil.Process) -> float:
 
 
 @contextlib.asynccontextmanager
-async def channel() -> AsyncIterator[Bench]:
-    """Run NATS and the channel-email service, in a folder of their own."""
+async def channel(sync_interval: str = "1s", **settings: str) -> AsyncIterator[Bench]:
+    """Run NATS and the channel-email service, in a folder of their own; *settings* are the service's variables."""
     with folder() as path:
-        server = NatsServer(path / "nats")
+        server = NatsServer(path / "nats", sync_interval)
         server.start()
         nc = await nats.connect(server.url)
         try:
@@ -173,20 +174,21 @@ async def channel() -> AsyncIterator[Bench]:
             await rules.apply(js, topology([Channel.EMAIL]))
             pipe = Pipe(nc)
             await pipe.start()
-            async with _service(server.url, path) as process:
+            async with _service(server.url, path, settings) as process:
                 assert server.process is not None
-                yield Bench(nc, js, pipe, process, psutil.Process(server.process.pid))
+                yield Bench(nc, js, pipe, process, psutil.Process(server.process.pid), server)
         finally:
             await nc.close()
             server.stop()
 
 
 @contextlib.asynccontextmanager
-async def _service(nats_url: str, path: Path) -> AsyncIterator[psutil.Process]:
+async def _service(nats_url: str, path: Path, settings: Mapping[str, str]) -> AsyncIterator[psutil.Process]:
     port = free_port()
     env = {
         **os.environ, "NATS_URL": nats_url, "KURIR_SEALING_KEYS": generate_key(), "KURIR_ADDRESS_HMAC_KEYS": "bench",
         "CHANNEL_EMAIL_PORT": str(port), "CHANNEL_EMAIL_HOST": "127.0.0.1",
+        **settings,
     }  # fmt: skip
     with (path / "channel-email.log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(

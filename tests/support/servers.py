@@ -21,7 +21,7 @@ def _nats_answers(port: int) -> None:
 class NatsServer(Server):
     """A nats-server with JetStream in *folder*; `url` names it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, sync_interval: str = "1s") -> None:
         """Prepare; `start` starts it."""
         binary = program("nats-server")
         if binary is None:
@@ -30,7 +30,7 @@ class NatsServer(Server):
         folder.mkdir(parents=True, exist_ok=True)
         config = folder / "nats.conf"
         config.write_text(
-            f'listen: "127.0.0.1:{port}"\njetstream {{ store_dir: "{folder}", sync_interval: "1s" }}\n'
+            f'listen: "127.0.0.1:{port}"\njetstream {{ store_dir: "{folder}", sync_interval: {sync_interval} }}\n'
             "max_payload: 1MB\nmax_pending: 256MB\n"
         )
         super().__init__("nats-server", [str(binary), "-c", str(config)], port, folder / "nats.log", _nats_answers)
