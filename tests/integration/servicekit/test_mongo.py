@@ -9,6 +9,8 @@ from servicekit import mongo
 from servicekit.errors import Permanent, Unavailable
 from servicekit.mongo import BulkFailed, DuplicateKey, IndexModel, InsertOne, UpdateOne
 
+from tests.support import disk
+
 
 @pytest.fixture
 async def db(mongo_url, fresh_db, service_settings):
@@ -103,3 +105,33 @@ async def test_a_killed_store_is_unavailable_and_then_works_again(fresh_store, s
             await asyncio.sleep(0.1)
     assert found == {"_id": "kept"}
     db.close()
+
+
+async def test_a_store_that_gave_up_on_a_full_disk_is_unavailable_and_not_a_bug(fresh_store, service_settings):
+    fresh_store.kill()
+    fresh_store.command = disk.writes_may_fail(fresh_store.command)
+    fresh_store.start()
+    db = mongo.connect(service_settings.model_copy(update={"mongo_url": fresh_store.url}))
+    things = db["things"]
+    await things.insert_one({"_id": 1})
+    disk.fill(fresh_store.process.pid)
+    for call in (
+        lambda: things.insert_one({"_id": 2}),
+        lambda: things.update_many({}, {"$set": {"a": 1}}),
+        lambda: things.bulk_write([UpdateOne({"_id": 1}, {"$set": {"a": 1}})]),
+        lambda: things.insert_many([{"_id": 3}]),
+        lambda: things.find_one({"_id": 1}),
+        lambda: things.find_list({}, limit=5),
+        db.ping,
+    ):
+        with pytest.raises(Unavailable):
+            await call()
+    fresh_store.restart()
+    assert [d["_id"] async for d in things.find({})] == [1]
+    db.close()
+
+
+async def test_a_request_that_the_store_cannot_carry_out_is_a_bug(db):
+    await db["things"].insert_one({"_id": 1})
+    with pytest.raises(mongo.OperationFailure):
+        await db["things"].update_one({"_id": 1}, {"$nonsense": {"a": 1}})
