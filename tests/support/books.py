@@ -44,6 +44,10 @@ class Books:
         """Return the rows in that state."""
         return sorted(name for name, row in self.rows.items() if row["state"] == state)
 
+    def first(self) -> str:
+        """Return the row of the lowest number."""
+        return min(self.rows, key=lambda name: int(self.rows[name]["number"]))
+
     def troubles(self, *, open_states: tuple[str, ...] = ()) -> list[str]:
         """Return what does not agree, a line each; *open_states* are no trouble (pending in a campaign that is paused)."""
         return [line for name, row in self.rows.items() for line in self._row(name, row, open_states)]

@@ -104,13 +104,18 @@ class EmailStory:
     async def campaign(self, account: str, contacts: str, **fields: Any) -> str:
         """Create a campaign, process it, and return its id."""
         self._say("processing the campaign")
+        campaign = await self.draft(account, contacts, **fields)
+        await self.rest.call("POST", "campaigns", f"/v1/campaigns/{campaign}/process")
+        return campaign
+
+    async def draft(self, account: str, contacts: str, **fields: Any) -> str:
+        """Create a campaign and return its id; *fields* go into the request."""
         body = {
             "name": f"Rehearsal {self.run_number}", "channel": "email", "accounts": [account], "lists": [contacts],
             "subject": "{Hi|Halo} {{ name }}", "text": "Kopi Gayo sudah datang, {{ name }} di {{ city }}.",
             "html": "<p>Kopi Gayo sudah datang, <b>{{ name }}</b> di {{ city }}.</p>", **fields,
         }  # fmt: skip
         campaign: str = (await self.rest.call("POST", "campaigns", "/v1/campaigns", json=body))["id"]
-        await self.rest.call("POST", "campaigns", f"/v1/campaigns/{campaign}/process")
         return campaign
 
     async def watch(self, campaign: str) -> None:
