@@ -1,11 +1,15 @@
 """Cursors, clock, settings, trace context."""
 
+import contextlib
+import json
 import os
 import subprocess
 import sys
 
 import pytest
+from contracts import examples
 from contracts.headers import CE_TYPE, MSG_ID
+from contracts.inbox import Received
 from contracts.state import WorkerSwitch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -104,3 +108,17 @@ def test_what_no_contract_names_is_hopeless(subject, headers, reason):
     with pytest.raises(Permanent) as caught:
         by_contract(subject, headers, b"{}")
     assert caught.value.reason == reason
+
+
+@pytest.mark.parametrize(
+    ("subject", "good"),
+    [
+        ("inbox.email.acc_1.received.v1", True),
+        ("inbox.email.acc_2.received.v1", False),
+        ("inbox.telegram.acc_1.received.v1", False),
+    ],
+)
+def test_a_message_speaks_for_no_other_account_than_its_subject(subject, good):
+    data = {**examples.example(Received), "account_id": "acc_1", "channel": "email"}
+    with contextlib.nullcontext() if good else pytest.raises(Permanent, match="wrong_account"):
+        assert by_contract(subject, {}, json.dumps(data).encode())

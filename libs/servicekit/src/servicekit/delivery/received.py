@@ -8,6 +8,7 @@ from typing import Any
 
 from contracts import subjects
 from contracts.base import Message
+from contracts.channels import Channel
 from contracts.headers import CE_ID, MSG_ID, version_of
 from contracts.registry import CONTRACTS
 from nats.aio.msg import Msg
@@ -15,6 +16,7 @@ from pydantic import ValidationError
 
 from servicekit.errors import KurirError, Permanent, Retry
 
+_CHANNELS = frozenset(Channel)
 Decode = Callable[[str, dict[str, str], bytes], Any]
 
 
@@ -60,13 +62,27 @@ def received(msg: Msg, decode: Decode) -> Received:
 
 
 def by_contract(subject: str, headers: dict[str, str], data: bytes) -> Message:
-    """Decode by the table of contracts. Raises Permanent for an unknown subject or version, ValidationError."""
+    """Decode by the table of contracts.
+
+    Raises Permanent for an unknown subject or version, and for a message that names another account than its subject
+    (who may publish for one account may not speak for others); ValidationError.
+    """
     model = _model_of(subject)
     if model is None:
         raise Permanent("unknown_subject", f"no contract for {subject}")
     if not version_of(headers, model):
         raise Permanent("unknown_version", f"{headers.get('ce-type')} instead of {model.ce_type()}")
-    return model.model_validate_json(data)
+    message = model.model_validate_json(data)
+    _same_account(subject, message)
+    return message
+
+
+def _same_account(subject: str, message: Message) -> None:
+    """Subjects of accounts are `inbox|evt.<channel>.<account_id>.<what>.v1`; a service's own name no account."""
+    _, channel, account_id, *_ = subject.split(".")
+    named = getattr(message, "channel", channel), getattr(message, "account_id", account_id)
+    if channel in _CHANNELS and named != (channel, account_id):
+        raise Permanent("wrong_account", f"{subject} carries a message of {named[0]}.{named[1]}")
 
 
 @functools.lru_cache(maxsize=8_192)
