@@ -137,27 +137,31 @@ class HookedPipe:
 
     def __init__(self, pipe: Any, prefix: str, hook: Callable[[str], Any]) -> None:
         self._pipe, self._prefix, self._hook = pipe, prefix, hook
+        self._held: list[Any] | None = None
 
-    async def publish(self, subject: str, payload: bytes = b"", headers: Any = None) -> Any:
-        return await self._hooked(subject, lambda: self._pipe.publish(subject, payload, headers))
-
-    async def ask(self, subject: str, payload: bytes = b"") -> Any:
-        return await self._hooked(subject, lambda: self._pipe.ask(subject, payload))
+    def post(self, subject: bytes, payload: bytes, heard: Callable[..., None], head: bytes = b"") -> None:
+        if self._held is not None:
+            self._held.append((subject, payload, heard, head))
+        elif self._prefix and subject.startswith(self._prefix.encode()):
+            self._prefix, self._held = "", [(subject, payload, heard, head)]
+            self._task = asyncio.ensure_future(self._interrupted())
+        else:
+            self._pipe.post(subject, payload, heard, head)
 
     async def stop(self) -> None:
         await self._pipe.stop()
 
-    async def _hooked(self, subject: str, write: Callable[[], Any]) -> Any:
-        if not self._prefix or not subject.startswith(self._prefix):
-            return await write()
-        self._prefix = ""
+    async def _interrupted(self) -> None:
+        """Nothing that is written after the interruption goes out before it is over."""
         for moment in ("before", "after"):
-            if moment == "after":
-                answer = await write()
             result = self._hook(moment)
             if asyncio.iscoroutine(result):
                 await result
-        return answer
+            if moment == "before":
+                self._pipe.post(*self._held.pop(0))
+        held, self._held = self._held, None
+        for one in held:
+            self.post(*one)
 
 
 @dataclass

@@ -10,8 +10,8 @@ from contracts.commands import SendMessage
 from contracts.inbox import Outcome
 from contracts.state import LedgerEntry
 from contracts.subjects import Queue
-from nats.aio.msg import Msg
 from servicekit.bus import Bus
+from servicekit.direct import Delivery
 
 
 class Stage(Enum):
@@ -29,8 +29,9 @@ class Attempt:
 
     command: SendMessage
     queue: Queue
-    msg: Msg
-    replies: dict[int, str]
+    delivery: Delivery
+    """As it came first."""
+    replies: dict[int, bytes]
     """Stream sequence → the subject its latest delivery is acknowledged on."""
     key: str
     tries: int

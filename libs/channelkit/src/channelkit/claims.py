@@ -9,9 +9,9 @@ from contracts.ids import platform_key
 from contracts.state import LedgerEntry
 from servicekit.errors import Conflict, Unavailable
 from servicekit.failpoints import failpoint
-from servicekit.ledger import Found, Ledger, written
+from servicekit.ledger import Found, Ledger
 
-from channelkit import ends
+from channelkit import ends, ready
 from channelkit.attempts import Attempt, Retained, Stage
 from channelkit.gate import Gate
 from channelkit.lane_context import LaneContext
@@ -117,11 +117,8 @@ class Claims:
     async def _claim(self, attempt: Attempt) -> None:
         """Write the claim, as often as what stands in its way allows."""
         while True:
-            entry = self._entry("claimed", attempt)
             try:
-                attempt.revision = await written(
-                    await self._ledger.offer(attempt.key, entry, attempt.revision), attempt.key
-                )
+                attempt.revision = await self._ledger.put(attempt.key, self._claimed(attempt), attempt.revision)
                 failpoint("lane.claim_written")
             except Conflict:
                 if await self._contested(attempt, await self._ledger.read(attempt.key)):
@@ -135,6 +132,11 @@ class Claims:
             else:
                 attempt.claimed = True
                 return
+
+    def _claimed(self, attempt: Attempt) -> bytes:
+        if attempt.parts_done:
+            return self._entry("claimed", attempt).model_dump_json(exclude_defaults=True).encode()
+        return ready.claimed(self._kept.token, attempt.tries, self._ctx.clock.utcnow())
 
     async def _contested(self, attempt: Attempt, found: Found | None) -> bool:
         """Return True where the claim is ours after all, False where it may be tried again. Raises NotClaimed."""

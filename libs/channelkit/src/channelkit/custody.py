@@ -1,15 +1,16 @@
 """What a lane holds of the server's: taking commands in, keeping them alive while they wait, giving them back."""
 
+import asyncio
 import contextlib
 
 import nats.errors
 from contracts.commands import SendMessage
-from contracts.headers import version_of
+from contracts.headers import CE_TYPE
 from contracts.subjects import Queue
-from nats.aio.msg import Msg
 from nats.js import errors as js_errors
 from pydantic import ValidationError
 from servicekit.delivery.settle import settle_failure
+from servicekit.direct import Delivery
 from servicekit.errors import Permanent, Unavailable
 
 from channelkit.attempts import Attempt, Retained
@@ -18,6 +19,8 @@ from channelkit.line import Line
 
 _TROUBLE = (Unavailable, nats.errors.Error, js_errors.Error, TimeoutError, OSError)
 _SIGNS_PER_WAIT = 3
+_TYPE = CE_TYPE.encode()
+_READABLE = (None, SendMessage.ce_type().encode())
 
 
 class Custody:
@@ -26,21 +29,23 @@ class Custody:
     def __init__(self, ctx: LaneContext, kept: Retained, line: Line) -> None:
         """*line* gets what is taken in."""
         self._ctx, self._kept, self._line = ctx, kept, line
+        self._burying: set[asyncio.Task[None]] = set()
 
-    async def take(self, msg: Msg, queue: Queue) -> None:
+    def take(self, delivery: Delivery, queue: Queue, sequence: int) -> None:
         """Line a delivery up; a known attempt is not lined up twice, an unreadable one becomes a dead letter."""
         try:
-            command = self._command(msg)
+            command = self._command(delivery)
         except Permanent as error:
-            with contextlib.suppress(*_TROUBLE):  # it comes again
-                await settle_failure(self._ctx.bus, msg, error, msg.metadata.num_delivered)
+            task = asyncio.get_running_loop().create_task(self._bury(delivery, error))
+            self._burying.add(task)
+            task.add_done_callback(self._burying.discard)
             return
-        key, sequence = command.ledger_key, msg.metadata.sequence.stream
+        key = command.ledger_key
         known = self._kept.attempts.get(key)
         if known is not None:
-            known.replies[sequence] = msg.reply
+            known.replies[sequence] = delivery.reply
             return
-        attempt = Attempt(command, queue, msg, {sequence: msg.reply}, key, command.tries)
+        attempt = Attempt(command, queue, delivery, {sequence: delivery.reply}, key, command.tries)
         attempt.touched = self._ctx.clock.boottime()
         self._kept.attempts[key] = attempt
         self._line.add(attempt)
@@ -53,7 +58,7 @@ class Custody:
             return
         for reply in attempt.replies.values():
             with contextlib.suppress(nats.errors.Error, OSError):
-                await self._ctx.bus.nc.publish(reply, b"-NAK")
+                await self._ctx.bus.nc.publish(reply.decode(), b"-NAK")
         self._kept.attempts.pop(attempt.key, None)
 
     async def give_back_all(self) -> None:
@@ -79,6 +84,7 @@ class Custody:
                 await self.give_back(attempt)
                 self._kept.attempts.pop(attempt.key, None)
         self._line.clear()
+        await asyncio.gather(*self._burying)
 
     async def keep_alive(self) -> None:
         """Tell the server that what was pulled is still being worked on."""
@@ -89,13 +95,18 @@ class Custody:
             if now - attempt.touched > self._ctx.ack_wait_seconds / _SIGNS_PER_WAIT:
                 attempt.touched = now
                 for reply in list(attempt.replies.values()):
-                    await self._ctx.bus.nc.publish(reply, b"+WPI")
+                    await self._ctx.bus.nc.publish(reply.decode(), b"+WPI")
 
-    def _command(self, msg: Msg) -> SendMessage:
-        if not version_of(msg.headers, SendMessage):
-            raise Permanent("unknown_version", f"{(msg.headers or {}).get('ce-type')}")
+    async def _bury(self, delivery: Delivery, error: Permanent) -> None:
+        with contextlib.suppress(*_TROUBLE):  # it comes again
+            msg = await delivery.message(self._ctx.bus.nc)
+            await settle_failure(self._ctx.bus, msg, error, msg.metadata.num_delivered)
+
+    def _command(self, delivery: Delivery) -> SendMessage:
+        if (named := delivery.header(_TYPE)) not in _READABLE:
+            raise Permanent("unknown_version", repr(named))
         try:
-            command = SendMessage.model_validate_json(msg.data)
+            command = SendMessage.model_validate_json(delivery.data)
         except ValidationError as error:
             where = ", ".join(".".join(map(str, e["loc"])) or "message" for e in error.errors()[:5])
             raise Permanent("malformed", f"does not fit its model: {where}") from error

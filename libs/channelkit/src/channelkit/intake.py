@@ -2,17 +2,17 @@
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 import nats.errors
 import orjson
 from contracts import subjects
 from contracts.channels import Channel
 from contracts.subjects import Queue
-from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from servicekit.bus import Bus
 from servicekit.delivery.consumers import consumer_config, ensure_consumer
+from servicekit.direct import Delivery, position
 from servicekit.logs import get_logger
 
 from channelkit.lane_context import LaneContext
@@ -37,9 +37,9 @@ class Intake:
     """Pulls while it is open and has room. Closing it stops the server at once and hands over what was on its way."""
 
     def __init__(
-        self, ctx: LaneContext, queue: Queue, room: Callable[[], int], take: Callable[[Msg, Queue], Awaitable[None]]
+        self, ctx: LaneContext, queue: Queue, room: Callable[[], int], take: Callable[[Delivery, Queue, int], None]
     ) -> None:
-        """*room*: how many may come now; *take* gets each message."""
+        """*room*: how many may come now; *take* gets each message, with its sequence in the stream."""
         self._ctx, self.queue, self._room, self._take = ctx, queue, room, take
         self._subject = (
             f"$JS.API.CONSUMER.MSG.NEXT.{subjects.commands_stream(ctx.channel)}"
@@ -78,7 +78,7 @@ class Intake:
         sub, self._sub = self._sub, None
         if sub is not None:
             with contextlib.suppress(nats.errors.Error, TimeoutError, OSError):
-                await asyncio.wait_for(sub.drain(), 5)  # type: ignore[no-untyped-call]
+                await asyncio.wait_for(self._ctx.bus.direct.end(sub), 5)
 
     def nudge(self) -> None:
         """There may be room again."""
@@ -107,7 +107,7 @@ class Intake:
         self._ended.clear()
         if self._sub is None:
             self._inbox = nc.new_inbox()
-            self._sub = await nc.subscribe(self._inbox, cb=self._on_message)
+            self._sub = await self._ctx.bus.direct.subscribe(self._inbox, self._on_delivery)
         if not self._open.is_set():
             await self.close()
             return
@@ -117,18 +117,20 @@ class Intake:
             async with asyncio.timeout(_EXPIRES_SECONDS + 2):
                 await self._ended.wait()
 
-    async def _on_message(self, msg: Msg) -> None:
-        if msg.reply:
+    def _on_delivery(self, delivery: Delivery) -> None:
+        if delivery.reply:
             self._got += 1
-            await self._take(msg, self.queue)
+            sequence, self.waiting = position(delivery.reply)
+            self._take(delivery, self.queue, sequence)
             if self._got >= self._asked:
                 self._ended.set()
             return
-        status = (msg.headers or {}).get("Status", "")
+        status = delivery.status.decode()
         if status in ("404", "408"):
             self.waiting = 0
         elif status != "100":
             _log.warning("pull ended", account=self._ctx.account_id, queue=self.queue, status=status or "none")
             self._ensured = False
-            await asyncio.sleep(_PAUSE_AFTER_TROUBLE_SECONDS)
+            asyncio.get_running_loop().call_later(_PAUSE_AFTER_TROUBLE_SECONDS, self._ended.set)
+            return
         self._ended.set()

@@ -9,8 +9,6 @@ from weakref import WeakKeyDictionary, WeakSet
 
 import nats.errors
 from contracts import subjects
-from contracts.subjects import Queue
-from nats.aio.msg import Msg
 from nats.js import errors as js_errors
 from servicekit import tasks
 from servicekit.bus import Bus
@@ -66,8 +64,8 @@ class Lane:
             ctx, self._gate, self._line, claims, self._settler, self._pacer, self._kept,
             refused=self._trouble.refused, give_back=self._custody.give_back, worked=self._worked,
         )  # fmt: skip
-        self._now = Intake(ctx, "now", self._room_now, self._take)
-        self._bulk = Intake(ctx, "bulk", self._room_bulk, self._take)
+        self._now = Intake(ctx, "now", self._room_now, self._custody.take)
+        self._bulk = Intake(ctx, "bulk", self._room_bulk, self._custody.take)
         self._tasks: list[asyncio.Task[None]] = []
         self._small: set[asyncio.Task[None]] = set()
         self._sent_at = self._remembered_at = self._counted_at = 0.0
@@ -197,10 +195,6 @@ class Lane:
     async def _shut(self) -> None:
         await asyncio.gather(self._now.close(), self._bulk.close())
         await self._custody.give_back_all()
-
-    async def _take(self, msg: Msg, queue: Queue) -> None:
-        (self._now if queue == "now" else self._bulk).waiting = msg.metadata.num_pending
-        await self._custody.take(msg, queue)
 
     def _room_now(self) -> int:
         return _NOW_WINDOW - len(self._line.now)

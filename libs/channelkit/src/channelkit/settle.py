@@ -4,10 +4,10 @@ Only `sent` goes to ledger and stream together. Everything is repeated until it 
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
+from datetime import datetime
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 import nats.errors
 from contracts import subjects
@@ -17,12 +17,15 @@ from contracts.state import LedgerEntry
 from nats.js import errors as js_errors
 from servicekit import tasks
 from servicekit.delivery.settle import dead_letter
+from servicekit.direct import Delivery, block
 from servicekit.errors import Conflict, Permanent, Unavailable
 from servicekit.failpoints import failpoint, failpoint_flushed
 from servicekit.ledger import Ledger
 from servicekit.logs import get_logger
+from servicekit.pipe import stored
+from servicekit.tracing import TRACEPARENT
 
-from channelkit import ends
+from channelkit import ends, ready
 from channelkit.attempts import Attempt, Retained, Stage
 from channelkit.lane_context import LaneContext
 
@@ -33,6 +36,7 @@ _LONGEST_PAUSE_SECONDS = 5.0
 _ACK_SECONDS = 5.0
 _ACK_TRIES = 3
 _BOTH = 2
+_TRACEPARENT = TRACEPARENT.encode()
 
 
 class Settler:
@@ -49,13 +53,11 @@ class Settler:
         """Idle until `start`."""
         self._ctx, self._ledger, self._kept = ctx, ledger, kept
         self._released, self._gone = released, gone
-        self._to_acknowledge: deque[Attempt] = deque()
-        self._work = asyncio.Event()
+        self._events = ready.SentEvents(ctx.channel, ctx.account_id, ctx.bus.source)
         self._tasks: set[asyncio.Task[None]] = set()
 
     def start(self) -> None:
         """Begin, with what an earlier lane of this process could not finish."""
-        self._spawn(self._acknowledge_all())
         for attempt in list(self._kept.attempts.values()):
             if attempt.end is not None:
                 self.finish(attempt)
@@ -67,27 +69,22 @@ class Settler:
     async def sent(self, attempt: Attempt, platform_ids: Sequence[str]) -> None:
         """The platform took it. Returns once both writes have left; the rest follows by itself."""
         attempt.stage = Stage.SETTLING
-        attempt.end = entry = LedgerEntry(
-            state="sent",
-            token=self._kept.token,
-            platform_ids=list(platform_ids),
-            tries=attempt.tries + 1,
-            at=self._ctx.clock.utcnow(),
+        at, tries = self._ctx.clock.utcnow(), attempt.tries + 1
+        attempt.end = LedgerEntry(
+            state="sent", token=self._kept.token, platform_ids=list(platform_ids), tries=tries, at=at
         )
+        attempt.answers = 0
         try:
-            event = ends.outcome(self._ctx.channel, attempt.command, entry)
-            written = await self._ledger.offer(attempt.key, entry, attempt.revision)
+            entry = ready.sent(self._kept.token, tries, platform_ids, at)
+            self._ledger.post(attempt.key, entry, attempt.revision, partial(self._on_written, attempt))
             await failpoint_flushed("lane.after_ledger")
-            announced = await self._ctx.bus.pipe.publish(*self._message(attempt, event))
+            data, head = self._sent_event(attempt, tries, platform_ids, at)
+            self._ctx.bus.pipe.post(self._events.subject, data, partial(self._on_announced, attempt), head)
         except _TROUBLE:
             self.finish(attempt)
-            return
-        except asyncio.CancelledError:  # the lane ends while NATS is slow: what is known must still be written
+        except asyncio.CancelledError:  # the lane ends: what is known must still be written
             self.finish(attempt)
             raise
-        attempt.answers = 0
-        written.add_done_callback(partial(self._on_answer, attempt, "written"))
-        announced.add_done_callback(partial(self._on_answer, attempt, "announced"))
 
     def finish(self, attempt: Attempt) -> None:
         """Do whatever of `attempt.end` is not done yet, for as long as it takes."""
@@ -99,42 +96,34 @@ class Settler:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _on_answer(
-        self, attempt: Attempt, what: Literal["written", "announced"], answer: "asyncio.Future[Any]"
-    ) -> None:
-        setattr(attempt, what, _went_well(answer))
-        if what == "announced":
-            failpoint("lane.after_event")
+    def _on_written(self, attempt: Attempt, answer: Delivery | None, _: Exception | None) -> None:
+        attempt.written = stored(answer)
+        self._on_answer(attempt)
+
+    def _on_announced(self, attempt: Attempt, answer: Delivery | None, _: Exception | None) -> None:
+        attempt.announced = stored(answer)
+        failpoint("lane.after_event")
+        self._on_answer(attempt)
+
+    def _on_answer(self, attempt: Attempt) -> None:
         attempt.answers += 1
         if attempt.answers < _BOTH:
             return
-        if attempt.written and attempt.announced:
-            self._to_acknowledge.append(attempt)
-            self._work.set()
+        if attempt.written and attempt.announced and len(attempt.replies) == 1:
+            self._acknowledge_soon(attempt)
         else:
             self.finish(attempt)
 
-    async def _acknowledge_all(self) -> None:
-        while True:
-            await self._work.wait()
-            self._work.clear()
-            while self._to_acknowledge:
-                await self._acknowledge_one(self._to_acknowledge.popleft())
-
-    async def _acknowledge_one(self, attempt: Attempt) -> None:
-        replies = list(attempt.replies.values())
-        if len(replies) > 1 or not self._ctx.bus.connected:
-            return self.finish(attempt)
-        failpoint("lane.before_ack")
+    def _acknowledge_soon(self, attempt: Attempt) -> None:
         try:
-            answer = await self._ctx.bus.pipe.ask(replies[0], b"+ACK")
+            failpoint("lane.before_ack")
+            (reply,) = attempt.replies.values()
+            self._ctx.bus.pipe.post(reply, b"+ACK", partial(self._on_acknowledged, attempt))
         except _TROUBLE:
-            return self.finish(attempt)
-        answer.add_done_callback(partial(self._on_acknowledged, attempt))
-        return None
+            self.finish(attempt)
 
-    def _on_acknowledged(self, attempt: Attempt, answer: "asyncio.Future[Any]") -> None:
-        if _went_well(answer) and len(attempt.replies) == 1:
+    def _on_acknowledged(self, attempt: Attempt, answer: Delivery | None, _: Exception | None) -> None:
+        if answer is not None and len(attempt.replies) == 1:
             self._forget(attempt)
         else:
             self.finish(attempt)
@@ -204,7 +193,8 @@ class Settler:
 
     async def _bury(self, attempt: Attempt, entry: LedgerEntry) -> None:
         try:
-            await dead_letter(self._ctx.bus, attempt.msg, Permanent(entry.reason, entry.detail), entry.tries)
+            msg = await attempt.delivery.message(self._ctx.bus.nc)
+            await dead_letter(self._ctx.bus, msg, Permanent(entry.reason, entry.detail), entry.tries)
         except nats.errors.MaxPayloadError:
             _log.error("too large for a dead letter", attempt=attempt.command.attempt, reason=entry.reason)
         attempt.buried = True
@@ -214,18 +204,29 @@ class Settler:
         for sequence, reply in list(attempt.replies.items()):
             for _ in range(_ACK_TRIES):
                 try:
-                    await self._ctx.bus.nc.request(reply, b"+ACK", timeout=_ACK_SECONDS)
+                    await self._ctx.bus.nc.request(reply.decode(), b"+ACK", timeout=_ACK_SECONDS)
                     break
                 except nats.errors.TimeoutError:
                     self._ctx.bus.require()
             attempt.replies.pop(sequence, None)
 
+    def _sent_event(
+        self, attempt: Attempt, tries: int, platform_ids: Sequence[str], at: datetime
+    ) -> tuple[bytes, bytes]:
+        command = attempt.command
+        if command.is_outside:  # its event says what campaigns needs for a row
+            assert attempt.end is not None
+            _, data, headers = self._message(attempt, ends.outcome(self._ctx.channel, command, attempt.end))
+            return data, block(headers)
+        trace = attempt.delivery.header(_TRACEPARENT)
+        return self._events.data(command, tries, platform_ids, at), self._events.head(command, at, trace)
+
     def _message(self, attempt: Attempt, event: Outcome) -> tuple[str, bytes, dict[str, str]]:
         what = event.NAME.rpartition(".")[2]
         command = attempt.command
         headers = cloud_event(event, f"{command.attempt}.{command.wanted}.{what}", self._ctx.bus.source)
-        if (trace := (attempt.msg.headers or {}).get("traceparent")) is not None:
-            headers["traceparent"] = trace
+        if (trace := attempt.delivery.header(_TRACEPARENT)) is not None:
+            headers[TRACEPARENT] = trace.decode("ascii", "replace")
         data = event.model_dump_json().encode()
         return subjects.inbox(self._ctx.channel, self._ctx.account_id, what), data, headers
 
@@ -233,7 +234,3 @@ class Settler:
         if self._kept.attempts.get(attempt.key) is attempt:
             del self._kept.attempts[attempt.key]
         self._gone(attempt)
-
-
-def _went_well(answer: "asyncio.Future[Any]") -> bool:
-    return answer.done() and not answer.cancelled() and answer.exception() is None

@@ -17,6 +17,7 @@ from pydantic import BaseModel
 from servicekit import tracing
 from servicekit.bus_errors import translated
 from servicekit.clock import utcnow
+from servicekit.direct import Direct
 from servicekit.errors import Unavailable
 from servicekit.logs import get_logger
 from servicekit.metrics import PUBLISHED
@@ -40,6 +41,7 @@ class Bus:
         self.source = settings.service
         self._starting: asyncio.Task[None] | None = None
         self._pipe: Pipe | None = None
+        self._direct: Direct | None = None
         self._js: JetStreamContext | None = None
         self._reconnect_callbacks: list[Callback] = []
         self._starts: list[Callback] = []
@@ -90,6 +92,13 @@ class Bus:
         return self._pipe
 
     @property
+    def direct(self) -> Direct:
+        """The short way for what is hot. Raises Unavailable before the first connect."""
+        if self._direct is None:
+            raise Unavailable("NATS is not connected")
+        return self._direct
+
+    @property
     def connected(self) -> bool:
         """Return whether a publish could leave now."""
         connection = self.broker._connection  # noqa: SLF001
@@ -137,7 +146,7 @@ class Bus:
         await _survive(asyncio.wait_for(self.broker.stop(), 5), "stopping the broker")
         self.link.clear()
         self.ready.clear()
-        self._js = self._pipe = self._starting = None
+        self._js = self._pipe = self._direct = self._starting = None
 
     def on_reconnect(self, callback: Callback) -> None:
         """Call *callback* after every reconnect (not after the first connect)."""
@@ -215,6 +224,7 @@ class Bus:
     async def _open(self) -> None:
         _forgive_cancelled_flushes(self.nc)
         self._js = self.nc.jetstream(timeout=5)
+        self._direct = Direct(self.nc)
         self._pipe = Pipe(self.nc)
         await self._pipe.start()
         self._seen()

@@ -19,6 +19,7 @@ from nats.protocol.parser import Parser
 from servicekit.logs import get_logger
 
 _log = get_logger("servicekit.direct")
+_ACK_WORDS = 9
 _MESSAGES = frozenset({b"MSG", b"HMSG"})
 _BREAKS = str.maketrans({"\r": " ", "\n": " "})
 _LONGEST_LINE = 64 * 1024
@@ -55,6 +56,18 @@ class Delivery:
 
 
 Handler = Callable[[Delivery], None]
+
+
+def position(reply: bytes) -> tuple[int, int]:
+    """Return (stream sequence, messages left) from the reply subject of a JetStream delivery, in either of its forms.
+
+    Raises ValueError for any other subject.
+    """
+    words = reply.split(b".")
+    if not reply.startswith(b"$JS.ACK.") or len(words) < _ACK_WORDS:
+        raise ValueError(f"not a delivery of JetStream: {reply!r}")
+    first = 4 if len(words) == _ACK_WORDS else 6  # the longer form names domain and account before stream and consumer
+    return int(words[first + 1]), int(words[first + 4])
 
 
 class DirectParser(Parser):

@@ -7,6 +7,7 @@ The holder of an account claims a key right before sending; whoever cancels, pau
 import asyncio
 import secrets
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 from contracts import subjects
@@ -17,9 +18,12 @@ from nats.js import api
 from servicekit.bus import Bus
 from servicekit.bus_errors import is_wrong_last, translated
 from servicekit.clock import utcnow
+from servicekit.direct import Delivery
 from servicekit.errors import Conflict
 from servicekit.kv import Bucket
+from servicekit.pipe import Heard, acknowledgement
 
+_EXPECTED = f"NATS/1.0\r\n{api.Header.EXPECTED_LAST_SUBJECT_SEQUENCE.value}: %d\r\n\r\n".encode()
 Cancellation = Literal["won", "asked", "ended"]
 
 
@@ -50,6 +54,7 @@ class Ledger:
         """Nothing is opened: the bus is used as it is."""
         self._bus = bus
         self._bucket = Bucket(bus, subjects.bucket("ledger", channel), LedgerEntry)
+        self._prefix = self._bucket.subject("").encode()
 
     async def read(self, key: str) -> Found | None:
         """Return what the ledger's leader holds of an attempt."""
@@ -62,12 +67,24 @@ class Ledger:
             return await self._bucket.update(key, entry, revision)
         return await self._bucket.create(key, entry)
 
-    async def offer(self, key: str, entry: LedgerEntry, revision: int) -> "asyncio.Future[api.PubAck]":
-        """Write as `write` does, through the pipe: returns once it has left; await `written(future)` for its answer."""
-        self._bus.require()
-        headers = {api.Header.EXPECTED_LAST_SUBJECT_SEQUENCE.value: str(revision)}
-        data = entry.model_dump_json(exclude_defaults=True).encode()
-        return await self._bus.pipe.publish(self._bucket.subject(key), data, headers)
+    async def put(self, key: str, data: bytes, revision: int) -> int:
+        """Write a ready entry as `write` does, through the pipe.
+
+        Raises Conflict, or Unavailable (it may still come: read it back).
+        """
+        answer: asyncio.Future[Delivery] = asyncio.get_running_loop().create_future()
+        self.post(key, data, revision, partial(_settle, answer))
+        try:
+            with translated(key):
+                return acknowledgement(await answer).seq
+        except Exception as error:
+            if is_wrong_last(error):
+                raise Conflict(f"{key} was written by somebody else") from error
+            raise
+
+    def post(self, key: str, data: bytes, revision: int, heard: Heard) -> None:
+        """Write a ready entry through the pipe and let *heard* hear the answer. Raises Unavailable before a connection."""
+        self._bus.pipe.post(self._prefix + key.encode(), data, heard, _EXPECTED % revision)
 
     async def cancel(
         self, key: str, reason: str, *, detail: str = "", token: str | None = None, tries: int = 0
@@ -95,15 +112,13 @@ class Ledger:
         await self._bucket.purge_prefix(f"{account_id}.{batch}")
 
 
-async def written(answer: "asyncio.Future[api.PubAck]", key: str = "ledger") -> int:
-    """Return the revision of an offered write. Raises Conflict, or Unavailable (it may still come: read it back)."""
-    try:
-        with translated(key):
-            return (await answer).seq
-    except Exception as error:
-        if is_wrong_last(error):
-            raise Conflict(f"{key} was written by somebody else") from error
-        raise
+def _settle(answer: asyncio.Future[Delivery], given: Delivery | None, error: Exception | None) -> None:
+    if answer.done():
+        return
+    if given is not None:
+        answer.set_result(given)
+    else:
+        answer.set_exception(error or TimeoutError())
 
 
 def _cancelling(found: Found | None, reason: str, detail: str, token: str, tries: int) -> CancelResult:

@@ -21,7 +21,7 @@ from servicekit.direct import Delivery, Direct, block, hpub, pub
 Acknowledgement = asyncio.Future[api.PubAck]
 Answer = asyncio.Future[bytes]
 Heard = Callable[[Delivery | None, Exception | None], None]
-"""Hears the server's answer as it came (`revision` reads it), or why there is none. Called once, soon and in any order."""
+"""Hears the server's answer as it came (`stored` and `acknowledgement` read it), or why there is none. Called once."""
 
 _UNFIT = re.compile(r"[\s\x00-\x1f\x7f]")
 
@@ -139,9 +139,9 @@ class Pipe:
             heard(None, nats.errors.TimeoutError())
 
 
-def revision(answer: Delivery) -> int:
-    """Return the sequence a stream acknowledged. Raises nats' APIError."""
-    return acknowledgement(answer).seq
+def stored(answer: Delivery | None) -> bool:
+    """Return whether a stream took the message: an answer that is no refusal."""
+    return answer is not None and b'"error"' not in answer.data
 
 
 def answered(answer: Delivery) -> bytes:
