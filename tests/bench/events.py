@@ -57,7 +57,7 @@ async def measure(store: str) -> list[Figure]:
     )
     if store == "secantusd-py":
         figure.aim, figure.met = "", None
-    return [figure, Figure("CPU of campaigns per event", cpu * 1e6 / rows, "us", store=store)]
+    return [figure, *(Figure(f"CPU of {name} per event", each * 1e6, "us", store=store) for name, each in cpu.items())]
 
 
 async def _queued(db: Database, count: int) -> list[Sent]:
@@ -129,20 +129,24 @@ async def _bare_reader(js: JetStreamContext, count: int) -> float:
     return count / seconds
 
 
-async def _settled(kurir: Live, js: JetStreamContext, count: int) -> tuple[float, float]:
-    """Start campaigns; return events per second from its first acknowledgement to its last, and its CPU seconds between."""
+async def _settled(kurir: Live, js: JetStreamContext, count: int) -> tuple[float, dict[str, float]]:
+    """Start campaigns; return events per second from its first acknowledgement to its last, and each process's CPU per event."""
     await kurir.start("campaigns")
-    process = psutil.Process(kurir.child("campaigns").process.pid)
-    first, began, cpu = 0, 0.0, 0.0
+    processes = {name: psutil.Process(kurir.child(name).process.pid) for name in ("campaigns", "store", "nats")}
+    first, began, before = 0, 0.0, _cpu_seconds(processes)
     while True:
         info = await js.consumer_info(STREAM, "campaigns")
         done = int(info.ack_floor.stream_seq) if info.ack_floor else 0
         if done and not began:
-            first, began, cpu = done, time.perf_counter(), sum(process.cpu_times()[:2])
+            first, began, before = done, time.perf_counter(), _cpu_seconds(processes)
         if done >= count:
-            used = sum(process.cpu_times()[:2]) - cpu
-            return (count - first) / (time.perf_counter() - began), used * count / (count - first)
+            after, rest = _cpu_seconds(processes), count - first
+            return rest / (time.perf_counter() - began), {n: (after[n] - before[n]) / rest for n in after}
         await asyncio.sleep(0.02)
+
+
+def _cpu_seconds(processes: dict[str, psutil.Process]) -> dict[str, float]:
+    return {name: sum(process.cpu_times()[:2]) for name, process in processes.items()}
 
 
 async def _until_counted(db: Database, count: int) -> None:

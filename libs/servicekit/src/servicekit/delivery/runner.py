@@ -7,12 +7,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING
 
 import nats.errors
-from faststream.exceptions import NackMessage
 from nats.aio.msg import Msg
 
 from servicekit import tracing
 from servicekit.delivery.received import Decode, Received, received
 from servicekit.delivery.settle import Policy, settle_failure
+from servicekit.direct import Direct
 from servicekit.errors import Permanent, Unavailable
 from servicekit.logs import get_logger
 from servicekit.metrics import HANDLE_SECONDS, HANDLED
@@ -27,21 +27,66 @@ _FRESH_DELIVERIES = 2
 """Delivered more often, a message may be what kills the process: it is handled alone, after the others are settled."""
 
 
+class _GivenBackError(Exception):
+    """Stopping while the store is away: what was not handled goes back at once."""
+
+
 class Runner:
     """One subscription's handling. `held` names why it waits, while NATS or the store is away."""
 
     def __init__(
-        self, bus: "Bus", durable: str, handler: Handler, *, decode: Decode, policy: Policy, each: int = 0
+        self,
+        bus: "Bus",
+        durable: str,
+        handler: Handler,
+        *,
+        decode: Decode,
+        policy: Policy,
+        each: int = 0,
+        overlap: int = 1,
     ) -> None:
-        """*each* > 0: one message per call, so many at a time; 0: the whole batch in one call."""
+        """*each* > 0: one message per call, so many at a time; 0: the whole batch in one call, *overlap* batches at once."""
         self._bus, self._durable, self._handler, self._decode, self._policy = bus, durable, handler, decode, policy
+        self._overlap = overlap
+        self._running: set[asyncio.Task[None]] = set()
         self._permits = asyncio.Semaphore(each) if each else None
         self._failures: dict[int, int] = {}
         self.stopping = asyncio.Event()
         self.held: str | None = None
 
+    async def take(self, messages: list[Msg]) -> None:
+        """Begin to handle a batch; return when there is room for another."""
+        task = asyncio.create_task(self._guarded(messages), name=f"handling {self._durable}")
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        while len(self._running) >= self._overlap:
+            await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
+
+    async def finish(self, seconds: float) -> None:
+        """Let what runs end; what takes longer is cut off, and comes again."""
+        if self._running:
+            _, late = await asyncio.wait(set(self._running), timeout=seconds)
+            for task in late:
+                task.cancel()
+
+    async def _guarded(self, messages: list[Msg]) -> None:
+        try:
+            await self.run(messages)
+        except _GivenBackError:
+            for msg in messages:
+                await self._give_back(msg, 0)
+        except Exception as error:  # settling itself failed: the messages come again
+            _log.error("a batch could not be settled", durable=self._durable, exc_info=error)
+            for msg in messages:
+                await self._give_back(msg, 5)
+
+    async def _give_back(self, msg: Msg, after_seconds: float) -> None:
+        with contextlib.suppress(nats.errors.Error):
+            if not msg._ackd and self._bus.connected:  # noqa: SLF001
+                await msg.nak(delay=after_seconds)
+
     async def run(self, messages: list[Msg]) -> None:
-        """Handle and settle every message. Raises NackMessage to give back what is left when stopping."""
+        """Handle and settle every message."""
         started = time.perf_counter()
         async with self._kept_alive(messages):
             items = await self._understood(messages)
@@ -80,7 +125,7 @@ class Runner:
             item.verdict = None
         try:
             await self._handle(items)
-        except NackMessage:
+        except _GivenBackError:
             raise
         except Exception as error:
             if len(items) > 1:
@@ -91,8 +136,10 @@ class Runner:
                     await self._judge([item])
                 return
             items[0].verdict = error
+        self._acknowledge([item for item in items if item.verdict is None])
         for item in items:
-            await self._settle(item)
+            if item.verdict is not None:
+                await self._failed(item, item.verdict)
 
     async def _handle(self, items: list[Received]) -> None:
         """Call the handler; while NATS or the store is away, wait here: it is not the messages' fault."""
@@ -105,20 +152,27 @@ class Runner:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self.stopping.wait(), min(error.after_seconds, 2.0))
                 if self.stopping.is_set():
-                    raise NackMessage from error
+                    raise _GivenBackError from error
             else:
                 self.held = None
                 return
 
-    async def _settle(self, item: Received) -> None:
-        if item.verdict is None:
-            self._failures.pop(item.sequence, None)
-            if not item.raw._ackd:  # noqa: SLF001  # the handler may have settled it
-                await item.raw.ack()  # one lost on the way only repeats a handler that is safe to run twice
-            HANDLED.labels(self._durable, "done").inc()
+    def _acknowledge(self, items: list[Received]) -> None:
+        """Acknowledge together. An ack lost on the way only repeats a handler that is safe to run twice."""
+        if self._failures:
+            for item in items:
+                self._failures.pop(item.sequence, None)
+        HANDLED.labels(self._durable, "done").inc(len(items))
+        if not self._bus.connected:
             return
+        open_ones = [item.raw for item in items if not item.raw._ackd]  # noqa: SLF001  # the handler may have settled it
+        Direct(self._bus.nc).write(b"".join([b"PUB %b 0\r\n\r\n" % msg.reply.encode() for msg in open_ones]))
+        for msg in open_ones:
+            msg._ackd = True  # noqa: SLF001
+
+    async def _failed(self, item: Received, verdict: Exception) -> None:
         tries = self._failures[item.sequence] = self._failures.get(item.sequence, 0) + 1
-        if await settle_failure(self._bus, item.raw, item.verdict, tries, self._policy) != "again":
+        if await settle_failure(self._bus, item.raw, verdict, tries, self._policy) != "again":
             self._failures.pop(item.sequence, None)
 
     @contextlib.asynccontextmanager

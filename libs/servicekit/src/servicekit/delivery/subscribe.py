@@ -3,17 +3,15 @@
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Literal, cast
+from typing import Literal
 
 import nats.errors
-from faststream import AckPolicy
-from faststream.nats import JStream, PullSub
-from nats.aio.msg import Msg
-from nats.js import JetStreamContext, api
+from nats.js import api
 from nats.js import errors as js_errors
 
 from servicekit.bus import Bus
 from servicekit.delivery.consumers import consumer_config, ensure_consumer
+from servicekit.delivery.puller import Puller
 from servicekit.delivery.received import Decode, Received, by_contract
 from servicekit.delivery.runner import Handler, Runner
 from servicekit.delivery.settle import DEFAULT, Policy
@@ -22,31 +20,28 @@ from servicekit.logs import get_logger
 
 LINGER_SECONDS = 0.25
 WATCHDOG_SECONDS = 5.0
+STOP_SECONDS = 5.0
 _log = get_logger("servicekit.delivery")
 
 
 class Subscription:
     """A declared subscription; starts when the bus is connected and its stream exists."""
 
-    def __init__(self, bus: Bus, stream: str, config: api.ConsumerConfig, runner: Runner, batch: int) -> None:
+    def __init__(self, bus: Bus, stream: str, config: api.ConsumerConfig, runner: Runner, puller: Puller) -> None:
         """Use `subscribe` or `subscribe_batch`."""
         self.stream, self.durable, self.runner = stream, str(config.durable_name), runner
         self.problem: str | None = "not started"
-        self._bus, self._config, self._batch = bus, config, batch
-        self._subscriber: Any = None
-        self._missing = asyncio.Event()
-        self._watchdog: asyncio.Task[None] | None = None
+        self._bus, self._config, self._puller = bus, config, puller
+        self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
         """Make or update the consumer and begin to pull. Raises while the stream does not exist."""
         await self._ensure()
-        if self._subscriber is None:
-            self._subscriber = self._declared()
-        await self._subscriber.start()
-        self._subscriber.subscription = _Gate(
-            self._subscriber.subscription, self._bus, self._missing, self.runner.stopping
-        )
-        self._watchdog = asyncio.create_task(self._watch(), name=f"watchdog {self.durable}")
+        await self._puller.start()
+        self._tasks = [
+            asyncio.create_task(self._pull(), name=f"pull {self.durable}"),
+            asyncio.create_task(self._watch(), name=f"watchdog {self.durable}"),
+        ]
 
     def announce_stop(self) -> None:
         """Pull no more; what runs goes on."""
@@ -55,26 +50,17 @@ class Subscription:
     async def stop(self) -> None:
         """Stop pulling; a running handler gets its time, what waits for the store is given back."""
         self.announce_stop()
-        if self._watchdog is not None:
-            self._watchdog.cancel()
-        if self._subscriber is not None:
-            await self._subscriber.stop()
+        for task in self._tasks:
+            task.cancel()
+        try:
+            await self._puller.stop()
+        finally:
+            await self.runner.finish(STOP_SECONDS)
 
-    def _declared(self) -> Any:
-        """Declare to FastStream only now: a broker's start would make the consumer its own way."""
-        subscriber: Any = self._bus.broker.subscriber(
-            self._config.filter_subject or "",
-            config=api.ConsumerConfig(filter_subjects=list(self._config.filter_subjects or ())),
-            durable=self.durable,
-            stream=JStream(name=self.stream, declare=False),
-            pull_sub=PullSub(batch_size=self._batch, timeout=LINGER_SECONDS, batch=True),
-            decoder=_raw_messages,
-            ack_policy=AckPolicy.NACK_ON_ERROR,
-            no_reply=True,
-            title=self.durable,
-        )
-        subscriber(self.runner.run)
-        return subscriber
+    async def _pull(self) -> None:
+        while not self.runner.stopping.is_set():
+            if messages := await self._puller.next(self.runner.stopping):
+                await self.runner.take(messages)
 
     async def _ensure(self) -> bool:
         try:
@@ -86,51 +72,18 @@ class Subscription:
         return changed
 
     async def _watch(self) -> None:
-        """Bring back a consumer somebody deleted: FastStream would spin on it without a word."""
+        """Bring back a consumer somebody deleted."""
+        missing = self._puller.missing
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._missing.wait(), WATCHDOG_SECONDS)
-            self._missing.clear()
+                await asyncio.wait_for(missing.wait(), WATCHDOG_SECONDS)
+            missing.clear()
             if self._bus.connected:
                 try:
                     if await self._ensure():
                         _log.warning("consumer was missing or changed, made again", consumer=self.durable)
                 except KurirError as error:
                     _log.error("subscription is broken", consumer=self.durable, error=str(error))
-
-
-class _Gate:
-    """Around nats-py's pull subscription: quiet while NATS is away, no spinning on a consumer that is gone.
-
-    Pulls made while away would be buffered, and all be answered at once on the return.
-    """
-
-    def __init__(
-        self, inner: JetStreamContext.PullSubscription, bus: Bus, missing: asyncio.Event, stopping: asyncio.Event
-    ) -> None:
-        self._inner, self._bus, self._missing, self._stopping = inner, bus, missing, stopping
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._inner, name)
-
-    async def fetch(self, batch: int, timeout: float) -> list[Msg]:
-        await self._bus.link.wait()
-        if self._stopping.is_set():
-            await asyncio.sleep(timeout)
-            return []
-        try:
-            return await self._inner.fetch(batch, timeout=timeout)
-        except TimeoutError:
-            return []
-        except (nats.errors.Error, js_errors.Error):
-            self._missing.set()
-            await asyncio.sleep(1)
-            return []
-
-
-async def _raw_messages(message: Any) -> list[Msg]:
-    """Leave decoding to the runner: FastStream would fail a whole batch for one malformed message."""
-    return cast("list[Msg]", message.raw_message)
 
 
 def subscribe_batch(
@@ -144,15 +97,20 @@ def subscribe_batch(
     decode: Decode = by_contract,
     policy: Policy = DEFAULT,
     deliver: Literal["all", "new"] = "all",
+    overlap: int = 1,
+    urgent: str = "",
 ) -> Subscription:
     """Hand the handler up to *batch* messages at once, none older than a quarter second.
 
     The handler may `fail` or `retry` single messages; raising fails the batch, which is then handled one by one. It must
-    be safe to run twice. Unavailable is waited out. *decode* is by the table of contracts unless given.
+    be safe to run twice. Unavailable is waited out. *decode* is by the table of contracts unless given. *overlap*: so
+    many batches are handled side by side, where their order does not matter. A message whose subject holds *urgent*
+    waits for no others.
     """
-    runner = Runner(bus, durable, handler, decode=decode, policy=policy)
-    config = _config(durable, subjects, batch, policy, deliver)
-    return _declare(bus, stream, config, runner, batch)
+    runner = Runner(bus, durable, handler, decode=decode, policy=policy, overlap=overlap)
+    config = _config(durable, subjects, batch * (overlap + 1), policy, deliver)
+    puller = Puller(bus, stream, durable, batch, linger_seconds=LINGER_SECONDS, urgent=urgent)
+    return _declare(bus, stream, config, runner, puller)
 
 
 def subscribe(
@@ -174,7 +132,7 @@ def subscribe(
 
     runner = Runner(bus, durable, one, decode=decode, policy=policy, each=concurrency)
     config = _config(durable, subjects, concurrency * 2, policy, deliver)
-    return _declare(bus, stream, config, runner, concurrency * 2)
+    return _declare(bus, stream, config, runner, Puller(bus, stream, durable, concurrency * 2))
 
 
 def _config(
@@ -189,8 +147,8 @@ def _config(
     )
 
 
-def _declare(bus: Bus, stream: str, config: api.ConsumerConfig, runner: Runner, batch: int) -> Subscription:
-    made = Subscription(bus, stream, config, runner, batch)
+def _declare(bus: Bus, stream: str, config: api.ConsumerConfig, runner: Runner, puller: Puller) -> Subscription:
+    made = Subscription(bus, stream, config, runner, puller)
     bus.subscriptions.append(made)
     bus.on_start(made.start, made.stop)
     return made

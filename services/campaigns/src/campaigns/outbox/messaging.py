@@ -8,6 +8,8 @@ from campaigns.context import Context
 from campaigns.outbox import leftovers, outside, settle, usecases
 
 STREAM, DURABLE = "INBOX", "campaigns"
+BATCH = 2_000
+"""A range update reads its whole slice: the more of a slice's outcomes one of them settles, the better."""
 
 
 def subscribe(ctx: Context) -> None:
@@ -16,7 +18,10 @@ def subscribe(ctx: Context) -> None:
     async def handle(items: list[delivery.Received]) -> None:
         await hear(ctx, [item.data for item in items])
 
-    delivery.subscribe_batch(ctx.bus, stream=STREAM, durable=DURABLE, subjects=["inbox.>"], handler=handle, batch=500)
+    delivery.subscribe_batch(
+        ctx.bus, stream=STREAM, durable=DURABLE, subjects=["inbox.>"], handler=handle, batch=BATCH, overlap=2,
+        urgent=".received.",
+    )  # fmt: skip
 
 
 async def hear(ctx: Context, messages: list[object]) -> None:
