@@ -104,7 +104,7 @@ class Bench:
         """Queue commands, switch the worker on, and return once each has its `sent` in INBOX; then switch it off."""
         await self.queue(name, count)
         before = (await self.js.stream_info("INBOX")).state.messages
-        cpu, nats_cpu = _cpu(self.process), _cpu(self.nats)
+        cpu, nats_cpu = cpu_seconds(self.process), cpu_seconds(self.nats)
         began = time.time()
         await self.want(name, worker=True)
         await _until(lambda: self._holds("INBOX", before + count))
@@ -112,8 +112,8 @@ class Bench:
         await asyncio.sleep(0.2)  # the last acknowledgements of commands are part of the work
         found = Run(
             count / (ended - began),
-            (_cpu(self.process) - cpu) / count * 1e6,
-            (_cpu(self.nats) - nats_cpu) / count * 1e6,
+            (cpu_seconds(self.process) - cpu) / count * 1e6,
+            (cpu_seconds(self.nats) - nats_cpu) / count * 1e6,
         )
         await self.want(name, worker=False)
         await _until(lambda: self._holds("COMMANDS_EMAIL", 0))  # every command acknowledged
@@ -157,7 +157,8 @@ def _command(name: str, number: int) -> SendMessage:
     )  # fmt: skip
 
 
-def _cpu(process: psutil.Process) -> float:
+def cpu_seconds(process: psutil.Process) -> float:
+    """Return the CPU time a process has taken so far."""
     times = process.cpu_times()
     return float(times.user + times.system)
 
