@@ -54,13 +54,12 @@ async def run_until(service: Service, lease: Lease, batch: Batch, stop: str) -> 
     await batches.mark(ctx, batch)
     if stop == "mark":
         return
-    rows = [row async for row in batches.read_back(ctx, batch)]
-    await publishing.publish(ctx, lease.campaign, batch, only(rows[: len(rows) // 2] if stop == "half" else rows))
+    rows = [row async for some in batches.read_back(ctx, batch) for row in some]
+    await publishing.publish(ctx, lease, batch, only(rows[: len(rows) // 2] if stop == "half" else rows))
 
 
-async def only(rows) -> AsyncIterator[dict]:
-    for row in rows:
-        yield row
+async def only(rows) -> AsyncIterator[list[dict]]:
+    yield rows
 
 
 @pytest.mark.parametrize("stop", STEPS)

@@ -14,6 +14,9 @@ from campaigns.outbox import counts
 from campaigns.outbox.rows import ROWS, SLICE_ROWS, Row, batch_of, slice_of
 
 BATCHES = "batches"
+_ROWS_AT_ONCE = 250
+_PUBLISHED = ("to", "key", "kind", "vars", "number", "wanted", "tries", "slice", "content", "thread")
+"""What a command is made of."""
 
 
 @dataclass(frozen=True)
@@ -87,10 +90,11 @@ async def mark(ctx: Context, batch: Batch) -> int:
     return done.modified_count
 
 
-async def read_back(ctx: Context, batch: Batch) -> AsyncIterator[Row]:
-    """Step 4: yield what is queued in the batch, whoever marked it."""
-    async for row in ctx.db[ROWS].find(queued_in(asdict(batch)), sort=[("number", 1)]):
-        yield row
+async def read_back(ctx: Context, batch: Batch) -> AsyncIterator[list[Row]]:
+    """Step 4: yield what is queued in the batch, whoever marked it, some rows at a time."""
+    rows = ctx.db[ROWS].find_chunks(queued_in(asdict(batch)), _PUBLISHED, sort=[("number", 1)], size=_ROWS_AT_ONCE)
+    async for some in rows:
+        yield some
 
 
 async def close(lease: Lease, batch: Batch) -> None:

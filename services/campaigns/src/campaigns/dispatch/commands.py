@@ -1,13 +1,14 @@
 """A row becomes a send command: rendered, addressed, with the attempt as its id."""
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import orjson
 from contracts import subjects
 from contracts.channels import Channel
-from contracts.commands import OURS, Attachment, Content, Recipient, SendMessage, Thread
+from contracts.commands import OURS, Attachment, Content, Kind, Recipient, SendMessage, Thread
 from contracts.headers import CE_ID, MSG_ID, cloud_event
 from servicekit import tracing
+from servicekit.direct import block
 from servicekit.errors import Permanent
 from servicekit.objects import ObjectBucket
 
@@ -27,9 +28,9 @@ _NOW = ("reply", "test")
 class Command(NamedTuple):
     """What is published for one row."""
 
-    subject: str
+    subject: bytes
     payload: bytes
-    headers: dict[str, str]
+    head: bytes
 
 
 def queue_of(kind: str) -> subjects.Queue:
@@ -47,6 +48,9 @@ class Commands:
         self._skeleton = Skeleton(batch, self._words) if self._words and not self._words.attachment_column else None
         self._envelope = cloud_event(SendMessage, "", ctx.settings.service)
         self._channel = Channel(batch.channel)
+        self._subjects = {
+            kind: subjects.send(self._channel, batch.account, queue_of(kind)).encode() for kind in get_args(Kind)
+        }
 
     async def of(self, row: Row) -> Command:
         """Return the command of a row's attempt. Raises Permanent, NotFound or Invalid for one that cannot be made."""
@@ -58,7 +62,7 @@ class Commands:
         headers = {
             **self._envelope, CE_ID: attempt, MSG_ID: f"{attempt}.{row['wanted']}", tracing.TRACEPARENT: tracing.child(),
         }  # fmt: skip
-        return Command(subjects.send(self._channel, self._batch.account, queue_of(row["kind"])), payload, headers)
+        return Command(self._subjects[row["kind"]], payload, block(headers))
 
     async def _modelled(self, row: Row, link: str | None) -> bytes:
         content = await _bounded(self._ctx, await self._content(row))

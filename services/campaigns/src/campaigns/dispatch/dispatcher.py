@@ -59,6 +59,7 @@ class Dispatcher:
 
     def _ended(self, campaign_id: str, _: asyncio.Task[None]) -> None:
         self._running.pop(campaign_id, None)
+        self.ctx.wake.set()  # it may be due again at once
 
     async def _guarded(self, campaign_id: str, kind: str) -> None:
         async with self._permits[kind]:
@@ -123,12 +124,12 @@ class Dispatcher:
         rest = await self._resting(lease)
         if rest is not None:
             return rest
-        accounts, before = await self._accounts(lease), lease.campaign["k"]
-        times = [when for account in accounts if (when := await self._account(lease, account)) is not None]
+        accounts = await self._accounts(lease)
+        async with steps.Sending(ctx, lease) as sending:
+            found = [await self._account(lease, account, sending) for account in accounts]
+        times = [when for when in found if when is not None]
         if lease.campaign["kind"] == "direct":
             return min(times) if times else None
-        if lease.campaign["k"] != before:
-            await counts.publish(ctx, lease.id)
         if not accounts:
             if await finishing.finish(ctx, lease):
                 return None
@@ -160,7 +161,7 @@ class Dispatcher:
         if names:
             lease.low[account] = min(int(name.rsplit(".", 1)[1]) for name in names)
 
-    async def _account(self, lease: Lease, account: str) -> datetime | None:
+    async def _account(self, lease: Lease, account: str, sending: steps.Sending) -> datetime | None:
         """Dispatch what fits into one account's queue; return when to look at it again, None when nothing waits."""
         direct, channel = lease.campaign["kind"] == "direct", Channel(lease.campaign["channel"])
         now = utcnow()
@@ -171,7 +172,7 @@ class Dispatcher:
         room, rest = (1_000, SOON) if direct else await self.queues.room(lease, account)
         if room <= 0:
             return now + timedelta(seconds=rest)
-        sent, left = await steps.dispatch_stretches(self.ctx, lease, account, room, incarnation, bulk=not direct)
+        sent, left = await steps.dispatch_stretches(sending, account, room, incarnation, bulk=not direct)
         self.queues.added(channel, account, 0 if direct else sent)
         if left.chosen is None and not left.waiting:
             await self._look_again(lease, account)

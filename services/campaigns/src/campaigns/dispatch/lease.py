@@ -1,11 +1,11 @@
 """The lease on a campaign: one dispatcher at a time, and what a late one writes is refused by its epoch."""
 
-import time
+import asyncio
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from servicekit.clock import utcnow
+from servicekit.clock import boottime, utcnow
 from servicekit.errors import KurirError
 
 from campaigns.campaign.store import Campaign, collection
@@ -27,7 +27,8 @@ class Lease:
     campaign: Campaign
     epoch: int
     low: dict[str, int] = field(default_factory=dict)
-    written: float = field(default_factory=time.monotonic)
+    written: float = field(default_factory=boottime)
+    _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
     def id(self) -> str:
@@ -36,17 +37,20 @@ class Lease:
 
     async def write(self, update: dict[str, Any], **guard: Any) -> None:
         """Change the campaign as its holder, and renew the lease. Raises LeaseLost."""
-        changes, self.written = dict(update), time.monotonic()
-        changes["$set"] = {**changes.get("$set", {}), "lease_until": _until(self.ctx)}
-        found = await collection(self.ctx).find_one_and_update({"_id": self.id, "epoch": self.epoch, **guard}, changes)
-        if found is None:
-            raise LeaseLost(f"campaign {self.id}")
-        touched = self.campaign["touched"]  # as of taking: what is touched meanwhile must bring us back
-        self.campaign = {**found, "touched": touched}
+        async with self._lock:  # two answers that overtook each other would leave us with the older document
+            began = boottime()
+            changes = {**update, "$set": {**update.get("$set", {}), "lease_until": _until(self.ctx)}}
+            where = {"_id": self.id, "epoch": self.epoch, **guard}
+            found = await collection(self.ctx).find_one_and_update(where, changes)
+            if found is None:
+                raise LeaseLost(f"campaign {self.id}")
+            self.written = began
+            touched = self.campaign["touched"]  # as of taking: what is touched meanwhile must bring us back
+            self.campaign = {**found, "touched": touched}
 
     async def keep(self) -> None:
         """Renew the lease where a third of it has gone by without a write. Raises LeaseLost."""
-        if time.monotonic() - self.written > self.ctx.settings.dispatch_lease_seconds / 3:
+        if boottime() - self.written > self.ctx.settings.dispatch_lease_seconds / 3:
             await self.write({})
 
     async def release(self, due_at: datetime | None) -> None:

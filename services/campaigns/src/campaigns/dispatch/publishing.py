@@ -3,16 +3,16 @@
 import asyncio
 from collections.abc import AsyncIterator
 
-from nats.js import api
+from servicekit.burst import Burst
 from servicekit.bus_errors import translated
 from servicekit.clock import utcnow
 from servicekit.errors import Invalid, KurirError, NotFound, Permanent, Unavailable
 from servicekit.failpoints import failpoint_flushed
 
-from campaigns.campaign.store import Campaign
 from campaigns.context import Context
 from campaigns.dispatch.batch import Batch
 from campaigns.dispatch.commands import Commands
+from campaigns.dispatch.lease import Lease
 from campaigns.outbox import counts
 from campaigns.outbox.rows import ROWS, Row
 
@@ -20,30 +20,34 @@ _YIELD_EVERY = 50
 """Rendering is work without a pause: every so many rows the event loop gets its turn."""
 
 
-async def publish(ctx: Context, campaign: Campaign, batch: Batch, rows: AsyncIterator[Row]) -> int:
-    """Publish a command for each row and return how many the stream acknowledged.
+async def publish(ctx: Context, lease: Lease, batch: Batch, rows: AsyncIterator[list[Row]]) -> int:
+    """Publish a command for each row while the lease is ours; return how many the stream acknowledged.
 
-    Raises Unavailable where NATS is away or the account's queue full: do the batch again, the same ids double nothing.
+    Raises Unavailable where NATS is away or the account's queue full: do the batch again, the same ids double nothing;
+    LeaseLost. Thousands of large bodies take longer than a lease lasts, so it is kept.
     """
     ctx.bus.require()
-    commands = Commands(ctx, campaign, batch)
-    waiting: list[asyncio.Future[api.PubAck]] = []
-    async for row in rows:
-        require_life(ctx, batch)
-        try:
-            subject, payload, headers = await commands.of(row)
-        except (Permanent, NotFound, Invalid) as error:
-            await _refuse(ctx, batch, row, error)
-            continue
-        waiting.append(await ctx.bus.pipe.publish(subject, payload, headers))
+    commands, burst, seen = Commands(ctx, lease.campaign, batch), Burst(ctx.bus.pipe), 0
+    with translated(f"commands of {batch.id}"):
+        async for some in rows:
+            for row in some:
+                require_life(ctx, batch)
+                await lease.keep()
+                await _one(ctx, batch, commands, burst, row)
+                seen += 1
+                if seen % _YIELD_EVERY == 0:
+                    await asyncio.sleep(0)
+        return await burst.end()
+
+
+async def _one(ctx: Context, batch: Batch, commands: Commands, burst: Burst, row: Row) -> None:
+    try:
+        command = await commands.of(row)
+    except (Permanent, NotFound, Invalid) as error:
+        await _refuse(ctx, batch, row, error)
+    else:
+        await burst.post(command.subject, command.payload, command.head)
         await failpoint_flushed("dispatch.after_publish")
-        if len(waiting) % _YIELD_EVERY == 0:
-            await asyncio.sleep(0)
-    for answer in await asyncio.gather(*waiting, return_exceptions=True):
-        if isinstance(answer, BaseException):
-            with translated(f"commands of {batch.id}"):
-                raise answer
-    return len(waiting)
 
 
 def require_life(ctx: Context, batch: Batch) -> None:

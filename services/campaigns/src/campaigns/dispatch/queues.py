@@ -54,8 +54,14 @@ class Queues:
         full = window(pace, self._ctx.settings.window_seconds)
         waiting = await self.length(channel, account)
         campaigns = await self._campaigns_of(account)
-        own = await counts.queued(self._ctx, lease.id, account) if campaigns > 1 else waiting
+        own = await self._own(lease.id, account) if campaigns > 1 else waiting
         return room(full, waiting, campaigns, own), rest_seconds(pace, full)
+
+    async def _own(self, campaign: str, account: str) -> int:
+        """Return how many rows of a campaign lie in the queue, those included that were added a moment ago."""
+        for name in await counts.changed(self._ctx, campaign, account):
+            await counts.recount(self._ctx, name)
+        return await counts.queued(self._ctx, campaign, account)
 
     async def _campaigns_of(self, account: str) -> int:
         if time.monotonic() - self._shares_at > _SHARES_SECONDS:

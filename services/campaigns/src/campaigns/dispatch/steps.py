@@ -1,7 +1,8 @@
 """One account's share of a pass: choose a stretch, and carry its batch out, step by step."""
 
-from collections.abc import AsyncIterator
+import asyncio
 from datetime import datetime, timedelta
+from typing import Self
 
 from contracts.channels import Channel
 from contracts.state import Pace
@@ -16,8 +17,6 @@ from campaigns.dispatch.batch import Batch
 from campaigns.dispatch.lease import Lease
 from campaigns.dispatch.selecting import Chosen, Selection, choose
 from campaigns.dispatch.window import allowance, not_after, window
-from campaigns.outbox import counts
-from campaigns.outbox.rows import Row
 
 
 async def carry_out(ctx: Context, lease: Lease, batch: Batch) -> int:
@@ -26,28 +25,28 @@ async def carry_out(ctx: Context, lease: Lease, batch: Batch) -> int:
     Raises Unavailable and leaves the batch open, so that the next pass does the same again. Raises LeaseLost in a
     dispatcher that was slow or frozen: the campaign may have been paused since.
     """
+    await ready(ctx, lease, batch)
+    return await send(ctx, lease, batch)
+
+
+async def ready(ctx: Context, lease: Lease, batch: Batch) -> None:
+    """Announce an open batch, and mark its rows. Raises as `carry_out` does."""
     failpoint("dispatch.after_open")
     await batches.announce(ctx, batch)
-    await lease.write({})
+    await lease.keep()
     if batch.not_after > utcnow():  # past it lanes would only cancel: the sweeper gives the rows back
         await batches.mark(ctx, batch)
         failpoint("dispatch.after_mark")
-        rows = _while_held(lease, batches.read_back(ctx, batch))
-        sent = await publishing.publish(ctx, lease.campaign, batch, rows)
-    else:
-        sent = 0
+
+
+async def send(ctx: Context, lease: Lease, batch: Batch) -> int:
+    """Publish the rows of a batch that is ready, and close it. Raises as `carry_out` does."""
+    sent = 0
+    if batch.not_after > utcnow():
+        sent = await publishing.publish(ctx, lease, batch, batches.read_back(ctx, batch))
     failpoint("dispatch.before_close")
     await batches.close(lease, batch)
-    await counts.recount(ctx, batch.slice)
     return sent
-
-
-async def _while_held(lease: Lease, rows: AsyncIterator[Row]) -> AsyncIterator[Row]:
-    """Yield rows while the lease is ours, and keep it: thousands of large bodies take longer than a lease lasts."""
-    await lease.write({})
-    async for row in rows:
-        await lease.keep()
-        yield row
 
 
 async def finish_open(ctx: Context, lease: Lease) -> None:
@@ -56,11 +55,41 @@ async def finish_open(ctx: Context, lease: Lease) -> None:
         await carry_out(ctx, lease, Batch.of(stored))
 
 
+class Sending:
+    """Publishes one batch while the store marks the next: `async with Sending(…) as sending`."""
+
+    def __init__(self, ctx: Context, lease: Lease) -> None:
+        """Nothing is on its way."""
+        self.ctx, self.lease = ctx, lease
+        self._task: asyncio.Task[int] | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        task = self._task
+        if task is not None and kind is not None:
+            task.cancel()  # its batch stays open: whoever has the lease does it again
+            await asyncio.gather(task, return_exceptions=True)
+        await self.done()
+
+    async def put(self, batch: Batch) -> None:
+        """Begin to publish a batch that is ready, once the one before is out. Raises what that one met."""
+        await self.done()
+        self._task = asyncio.create_task(send(self.ctx, self.lease, batch), name=f"publish {batch.id}")
+
+    async def done(self) -> None:
+        """Wait until nothing is on its way. Raises what the last batch met."""
+        task, self._task = self._task, None
+        if task is not None and not task.cancelled():
+            await task
+
+
 async def dispatch_stretches(
-    ctx: Context, lease: Lease, account: str, room: int, incarnation: str, *, bulk: bool = True
+    sending: Sending, account: str, room: int, incarnation: str, *, bulk: bool = True
 ) -> tuple[int, Selection]:
     """Dispatch at most *room* rows of an account; return how many went, and the last look at what is left."""
-    sent = 0
+    ctx, lease, sent = sending.ctx, sending.lease, 0
     while True:
         now = utcnow()
         limit = min(room - sent, _allowed(lease, account, now))
@@ -69,7 +98,8 @@ async def dispatch_stretches(
             return sent, found
         batch = plan(ctx, lease, account, found.chosen, incarnation, bulk=bulk)
         await batches.open_batch(lease, batch, **_spent(lease, account, found.chosen.count, now))
-        await carry_out(ctx, lease, batch)
+        await ready(ctx, lease, batch)
+        await sending.put(batch)
         sent += found.chosen.count
 
 

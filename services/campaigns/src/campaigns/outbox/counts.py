@@ -97,6 +97,12 @@ async def slices_with(ctx: Context, campaign: str, state: str, account: str | No
     return [str(one["_id"]) async for one in found if one.get("dirty", True) or (one.get("counts") or {}).get(state)]
 
 
+async def changed(ctx: Context, campaign: str, account: str) -> list[str]:
+    """Return the slices of an account that changed since they were counted."""
+    found = ctx.db[SLICES].find({"campaign": campaign, "account": account, "dirty": True}, {"_id": 1})
+    return [str(one["_id"]) async for one in found]
+
+
 async def accounts_with(ctx: Context, campaign: str, state: str) -> set[str]:
     """Return the accounts of a campaign that have, or may have, rows in a state."""
     return {name.rsplit(".", 2)[1] for name in await slices_with(ctx, campaign, state)}
