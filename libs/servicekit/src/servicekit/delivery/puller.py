@@ -22,8 +22,8 @@ _MOST_BYTES = 16 << 20
 """Of one request: thousands of events are small, mails may be large."""
 _OVER = frozenset({b"404", b"408"})
 """Statuses that end a request in peace: nothing there, or not within its time."""
-_TOO_MANY_BYTES = b"MaxBytes"
-"""So does this, in the words of a 409."""
+_OVER_IN_WORDS = (b"Batch Completed", b"MaxBytes")
+"""So do these, said with a 409: what a server says of every request that is limited in bytes."""
 
 
 class Puller:
@@ -113,7 +113,7 @@ class Puller:
 
     def _ended(self, one: Delivery) -> None:
         self._asked = 0
-        if one.status in _OVER or _TOO_MANY_BYTES in one.head:
+        if one.status in _OVER or any(words in one.head for words in _OVER_IN_WORDS):
             self._arrived.set()  # ask again
             return
         self._pause = time.monotonic() + _GONE_PAUSE_SECONDS  # deleted, moving, or never made: the watchdog looks
