@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from kurir import infrastructure, leftovers, storeuser, topology
+from kurir import infrastructure, leftovers, storeuser, storewatch, topology
 from kurir.environment import Endpoints, service_environment
 from kurir.home import Home, Keys, Trouble
 from kurir.processes import Child
@@ -80,6 +80,8 @@ class Platform:
     async def supervise(self) -> None:
         """Keep every process alive until cancelled, and the state file true."""
         watchers = [asyncio.create_task(child.watch()) for child in self.children]
+        stores = (child for child in self.children if child.name == "store")
+        watchers += [asyncio.create_task(storewatch.watch(child, self.endpoints.mongo_url)) for child in stores]
         last = self.state()
         try:
             while True:

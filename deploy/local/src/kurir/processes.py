@@ -68,9 +68,14 @@ class Child:
             await asyncio.wait_for(self.process.wait(), STOP_SECONDS)
         except TimeoutError:
             self.note(f"did not end within {STOP_SECONDS:.0f} s: killed")
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self.process.pid, signal.SIGKILL)
+            self.kill()
             await self.process.wait()
+
+    def kill(self) -> None:
+        """SIGKILL the process and its group."""
+        if self.pid is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.pid, signal.SIGKILL)
 
     def note(self, text: str) -> None:
         """Add the supervisor's own words to the process's log."""

@@ -12,7 +12,9 @@ from servicekit.errors import Conflict, Invalid, KurirError, Permanent, Unavaila
 
 BROKEN = "store_broken"
 """Reason of an Unavailable store that answers, but can neither read nor write until it is started anew."""
-_INTERNAL_ERROR, _OUT_OF_DISK_SPACE = 1, 14_031
+REFUSES = "store_refuses"
+"""Reason of an Unavailable store that does not let us in: a wrong password, or broken and unable to look it up."""
+_INTERNAL_ERROR, _AUTHENTICATION_FAILED, _OUT_OF_DISK_SPACE = 1, 18, 14_031
 
 
 class DuplicateKey(Conflict):
@@ -75,6 +77,8 @@ def _ours(error: Exception) -> KurirError | None:  # noqa: PLR0911  # a table of
             return Invalid(detail=f"holds a value that cannot be stored: {error}"[:300])
         case pymongo.errors.ConnectionFailure() | pymongo.errors.ExecutionTimeout():
             return Unavailable(f"store: {type(error).__name__}: {str(error)[:200]}")
+        case OperationFailure(code=code) if code == _AUTHENTICATION_FAILED:
+            return Unavailable(f"store: {str(error)[:200]}", reason=REFUSES)
         case OperationFailure(code=code) if code == _OUT_OF_DISK_SPACE:
             return Unavailable(f"store: {str(error)[:200]}", reason="full")
     return None
