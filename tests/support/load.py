@@ -25,13 +25,17 @@ class Load:
 
         *inbound*: messages that reached the mailbox beside the recipients' replies.
         """
+        await self.sent(unknown=unknown)
+        await self._inbox(inbound)
+
+    async def sent(self, *, unknown: int = 0) -> None:
+        """Wait for the end and compare the books of what went out."""
         await self.story.watch(self.campaign)
         books = await open_books(self.kurir, self.campaign)
         states = books.states()
         assert books.troubles() == []
         assert states["unknown"] <= unknown
         assert states["sent"] + states["delivered"] + states["read"] + states["unknown"] == self.story.recipients
-        await self._inbox(inbound)
 
     async def _inbox(self, inbound: int) -> None:
         """Wait until what came in is seen; wait no longer than a redelivery takes."""

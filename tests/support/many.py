@@ -19,10 +19,11 @@ def address(number: int) -> str:
 
 async def connect(kurir: Live, story: EmailStory, count: int, per_second: float) -> list[str]:
     """Connect so many accounts, which only send, and return their ids."""
-    return list(await asyncio.gather(*(_connect(kurir, story, n, per_second) for n in range(count))))
+    return list(await asyncio.gather(*(connect_one(kurir, story, n, per_second) for n in range(count))))
 
 
-async def _connect(kurir: Live, story: EmailStory, number: int, per_second: float) -> str:
+async def connect_one(kurir: Live, story: EmailStory, number: int, per_second: float) -> str:
+    """Connect one of them."""
     await kurir.mail.put_account(address(number), PASSWORD)
     practice = kurir.platform.state()["practice_mail"]
     smtp = {
