@@ -267,47 +267,6 @@ async def test_json_over_the_limit_or_out_of_its_mind_is_refused(kurir, service,
         assert answer.headers["content-type"] == PROBLEM
 
 
-async def test_poison_on_the_bus_ends_in_the_dead_letters_one_for_one_and_the_lane_goes_on(kurir, account):
-    connection = await kurir.bus()
-    stream = connection.jetstream()
-    letters = (await stream.stream_info("DLQ")).state.messages
-    good = {
-        "id": "ok-1", "source": "crm", "account_id": account, "not_after": _later(), "to": {"address": "p1@practice.test"},
-        "content": {"subject": "s", "text": "t"},
-    }  # fmt: skip
-    command, inbox = subjects.send(Channel.EMAIL, account, "bulk"), subjects.inbox("email", account, "sent")
-    poison = [
-        (command, b"not json", {}),
-        (command, b"\xff\x00", {}),
-        (command, b"[" * 100_000, {}),
-        (command, json.dumps({**good, "id": "v9"}).encode(), {"ce-type": "kurir.message.send.v9"}),
-        (command, json.dumps({**good, "id": "bad id with blanks"}).encode(), {}),
-        (command, json.dumps({**good, "id": "wrong", "to": {"address": ""}}).encode(), {}),
-        (command, json.dumps({**good, "id": "other", "account_id": "acc_somebody_else"}).encode(), {}),
-        (inbox, b"not json", {}),
-        (inbox, b'{"row": {"$gt": ""}}', {}),
-        (inbox, json.dumps({"row": "x"}).encode(), {"ce-type": "kurir.message.sent.v7"}),
-        (subjects.session("email", account), b"{}", {}),
-        (subjects.log("email", account), b"\x00", {}),
-    ]
-    for subject, data, headers in poison:
-        await stream.publish(subject, data, headers=headers or None)
-    await stream.publish(command, json.dumps(good).encode())
-
-    async def arrived():
-        return await kurir.mail.messages(to="p1@practice.test")
-
-    await wait_for("the good command behind the poison", arrived, 20)
-
-    async def buried():
-        return (await stream.stream_info("DLQ")).state.messages - letters >= len(poison)
-
-    await wait_for("the dead letters", buried, 20)
-    await asyncio.sleep(2)
-    assert (await stream.stream_info("DLQ")).state.messages - letters == len(poison)
-    await connection.close()
-
-
 def _later():
     return (datetime.now(UTC) + timedelta(minutes=5)).isoformat()
 

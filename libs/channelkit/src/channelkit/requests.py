@@ -98,6 +98,8 @@ class AccountRequests:
         return Reply(ok=True)
 
     async def _check(self, request: CheckRecipient) -> Reply:
+        if request.account_id != self._host.account.account_id:
+            return Reply(ok=False, error="wrong_account")
         exists = await self._session.check(request.address)
         if exists:
             return Reply(ok=True)
