@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 
 import orjson
 from servicekit import tasks
+from servicekit.deadline import Deadline
 from servicekit.errors import Permanent, Unavailable
 from servicekit.failpoints import failpoint
 from servicekit.logs import get_logger
@@ -92,6 +93,7 @@ class Senders:
         """Send one after another with one sender, until it is spent or no longer wanted."""
         sender: Sender | None = None
         following: OutgoingAttempt | None = None
+        deadline = Deadline()
         try:
             while True:
                 out = following or await self._next(index)
@@ -100,12 +102,14 @@ class Senders:
                 if following is None and not await self._foreseen(out.attempt):
                     continue
                 sender = sender or self._ctx.session.sender()
-                usable, following = await self._one(index, sender, out)
+                usable, following = await self._one(index, sender, out, deadline)
                 if not usable:
                     return sender
         except BaseException:
             await _close(sender)
             raise
+        finally:
+            deadline.close()
 
     async def _next(self, index: int) -> OutgoingAttempt | None:
         while index < self._wanted:
@@ -123,7 +127,9 @@ class Senders:
             return False
         return True
 
-    async def _one(self, index: int, sender: Sender, out: OutgoingAttempt) -> tuple[bool, OutgoingAttempt | None]:
+    async def _one(
+        self, index: int, sender: Sender, out: OutgoingAttempt, deadline: Deadline
+    ) -> tuple[bool, OutgoingAttempt | None]:
         """Send one; return whether the sender is still good, and what rode along."""
         reserved: OutgoingAttempt | None = None
 
@@ -135,7 +141,7 @@ class Senders:
 
         self.out[index] = out.attempt
         try:
-            usable = await self._send(sender, out, following)
+            usable = await self._send(sender, out, following, deadline)
         finally:
             self.out.pop(index, None)
         if reserved is not None and (not usable or index >= self._wanted or self._gate.reason()):
@@ -153,12 +159,14 @@ class Senders:
             return None
         return OutgoingAttempt(attempt, self._claims)
 
-    async def _send(self, sender: Sender, out: OutgoingAttempt, following: Callable[[], Outgoing | None]) -> bool:
+    async def _send(
+        self, sender: Sender, out: OutgoingAttempt, following: Callable[[], Outgoing | None], deadline: Deadline
+    ) -> bool:
         attempt = out.attempt
         try:
             if attempt.command.content.body_object and not await self._fetch_body(out):
                 return True
-            async with asyncio.timeout(self._ctx.send_timeout_seconds):
+            with deadline(self._ctx.send_timeout_seconds):
                 ids = await sender.send(out, following)
         except NotClaimed as error:
             await self._not_claimed(attempt, error)

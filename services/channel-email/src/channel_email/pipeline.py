@@ -5,7 +5,10 @@ bulk mail fast. What is written here is encoded by us: see `stuffed`.
 """
 
 import asyncio
+import functools
 from collections import deque
+
+from servicekit.deadline import Deadline
 
 from channel_email.client import Opened
 from channel_email.mime import Envelope
@@ -32,13 +35,16 @@ class Wire(asyncio.Protocol):
         self.transactions = 0
         """Envelopes opened on this connection."""
         self._transport = opened.transport
-        self._buffer = bytearray()
+        self._rest = b""
         self._lines: list[str] = []
         self._replies: deque[Reply] = deque()
         self._expected = 0
         self._ignored = 0
+        self._wanted = 1
         self._waiter: asyncio.Future[None] | None = None
         self._lost: str | None = None
+        self.deadline = Deadline()
+        """For whoever waits for an answer of this connection."""
         opened.transport.set_protocol(self)
 
     @property
@@ -63,29 +69,32 @@ class Wire(asyncio.Protocol):
 
     async def reply(self) -> Reply:
         """Return the next answer. Raises ConnectionLost."""
-        while self._ignored:
-            await self._next()
-            self._ignored -= 1
-        return await self._next()
+        return (await self.replies(1))[0]
+
+    async def replies(self, count: int) -> list[Reply]:
+        """Return the next answers, once all of them are there. Raises ConnectionLost."""
+        self._wanted = count + self._ignored
+        while len(self._replies) < self._wanted:
+            if self._lost is not None:
+                raise ConnectionLost(self._lost)
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
+        for _ in range(self._ignored):
+            self._replies.popleft()
+        self._ignored = 0
+        return [self._replies.popleft() for _ in range(count)]
 
     async def command(self, line: bytes) -> Reply:
         """Write one command and return its answer. Raises ConnectionLost."""
         self.write(line + b"\r\n", 1)
         return await self.reply()
 
-    async def _next(self) -> Reply:
-        while not self._replies:
-            if self._lost is not None:
-                raise ConnectionLost(self._lost)
-            self._waiter = asyncio.get_running_loop().create_future()
-            await self._waiter
-        return self._replies.popleft()
-
     def quit(self) -> None:
         """Say good-bye where nothing is open, and close without waiting."""
         if self.usable and not self._expected:
             self._transport.write(b"QUIT\r\n")
             self._lost = "closed"
+            self.deadline.close()
             self._transport.close()
         else:
             self.drop("closed")
@@ -95,28 +104,30 @@ class Wire(asyncio.Protocol):
         if self._lost is None:
             self._lost = why
         self._transport.abort()
+        self.deadline.close()
         self._wake()
 
     def data_received(self, data: bytes) -> None:
         """Gather answers; one that nobody asked for ends the connection (a server that says good-bye)."""
-        self._buffer += data
-        while (end := self._buffer.find(b"\n")) >= 0:
-            line = bytes(self._buffer[:end]).rstrip(b"\r")
-            del self._buffer[: end + 1]
-            self._line(line)
-        if len(self._buffer) + sum(map(len, self._lines)) > _LONGEST_REPLY:
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        for line in lines:
+            self._line(line.rstrip(b"\r"))
+        if len(self._rest) + sum(map(len, self._lines)) > _LONGEST_REPLY:
             self.drop("an endless answer")
-        self._wake()
+        if len(self._replies) >= self._wanted:
+            self._wake()
 
     def _line(self, line: bytes) -> None:
-        text = line.decode("utf-8", "replace")
-        if not (line[:3].isdigit() and len(line) >= 3 and line[3:4] in (b"", b" ", b"-")):
-            self.drop(f"not an SMTP answer: {text[:200]}")
+        read = _read(line)
+        if read is None:
+            self.drop(f"not an SMTP answer: {line.decode('utf-8', 'replace')[:200]}")
             return
-        self._lines.append(text[4:].strip())
-        if line[3:4] == b"-":
-            return
-        reply, self._lines = Reply(int(line[:3]), " ".join(self._lines)), []
+        reply, last = read
+        if self._lines or not last:
+            self._lines.append(reply.text)
+            if not last:
+                return
+            reply, self._lines = Reply(reply.code, " ".join(self._lines)), []
         if not self._expected:
             self.drop(reply.words)
             return
@@ -132,6 +143,14 @@ class Wire(asyncio.Protocol):
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
+
+
+@functools.lru_cache(maxsize=256)
+def _read(line: bytes) -> tuple[Reply, bool] | None:
+    """Return a line of an answer and whether it is the last; None where it is none. Servers repeat themselves."""
+    if not (line[:3].isdigit() and len(line) >= 3 and line[3:4] in (b"", b" ", b"-")):
+        return None
+    return Reply(int(line[:3]), line.decode("utf-8", "replace")[4:].strip()), line[3:4] != b"-"
 
 
 class Transaction:
@@ -160,7 +179,7 @@ class Transaction:
         The first refused command decides; the 503 that follow are nobody's. Raises ConnectionLost, TimeoutError.
         """
         self.wire.transactions += 1
-        async with asyncio.timeout(self._timeout):
+        with self.wire.deadline(self._timeout):
             return await (self._as_group() if self.wire.pipelining else self._one_by_one())
 
     async def _as_group(self) -> tuple[Reply | None, Reply | None]:
@@ -168,7 +187,7 @@ class Transaction:
         if not self._written:
             wire.write(self.group, 3)
             self._written = True
-        mail, rcpt, data = await wire.reply(), await wire.reply(), await wire.reply()
+        mail, rcpt, data = await wire.replies(3)
         self.open = data.code == 354
         return self._verdict(mail, rcpt, data)
 

@@ -52,6 +52,7 @@ class EmailSender:
         self._wire: Wire | None = None
         self._riding: tuple[SendMessage, Composed, Transaction] | None = None
         self._idle: asyncio.TimerHandle | None = None
+        self._resting_since: float | None = None
 
     async def send(self, out: Outgoing, following: Callable[[], Outgoing | None]) -> Sequence[str]:
         """Send one message; see protocol.Sender for the errors. At most one content is out and undecided."""
@@ -78,6 +79,9 @@ class EmailSender:
     async def close(self) -> None:
         """Close the connection."""
         self._busy()
+        if self._idle is not None:
+            self._idle.cancel()
+            self._idle = None
         if self._riding is not None:
             self._drop("closed")
         elif self._wire is not None:
@@ -149,7 +153,7 @@ class EmailSender:
             self._drop("lost")
             raise Retry(_LOST_RETRY_SECONDS, f"connection lost before the content: {_text(error)}") from error
         try:
-            async with asyncio.timeout(self._account.send_timeout_seconds):
+            with wire.deadline(self._account.send_timeout_seconds):
                 reply = await wire.reply()
         except (ConnectionLost, TimeoutError) as error:
             self._drop("no answer to the content")
@@ -209,16 +213,24 @@ class EmailSender:
             wire.drop(why)
 
     def _busy(self) -> None:
-        if self._idle is not None:
-            self._idle.cancel()
-            self._idle = None
+        self._resting_since = None
 
     def _at_rest(self) -> None:
+        """Close an unused connection some time later; one timer serves many messages."""
         loop = asyncio.get_running_loop()
-        self._idle = loop.call_later(self._account.settings.idle_close_seconds, self._close_idle)
+        self._resting_since = loop.time()
+        if self._idle is None:
+            self._idle = loop.call_later(self._account.settings.idle_close_seconds, self._close_idle)
 
     def _close_idle(self) -> None:
-        if self._riding is not None:
+        self._idle = None
+        if self._resting_since is None:
+            return  # busy: it comes to rest again
+        loop = asyncio.get_running_loop()
+        closes_at = self._resting_since + self._account.settings.idle_close_seconds
+        if closes_at > loop.time():
+            self._idle = loop.call_at(closes_at, self._close_idle)
+        elif self._riding is not None:
             self._drop("idle")
         elif self._wire is not None:
             self._wire.quit()

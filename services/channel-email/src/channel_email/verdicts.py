@@ -3,8 +3,8 @@
 import re
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import timedelta
+from typing import NamedTuple
 
 from channelkit.protocol import NeedsLogin, Restricted
 from servicekit.clock import Clock, SystemClock
@@ -23,8 +23,7 @@ _LIMIT_STATUSES = {"5.4.5", "4.3.2", "4.7.28"}
 _TRIES_KEPT = 10_000
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """One answer of the server; the lines of a longer one are joined by spaces."""
 
     code: int
