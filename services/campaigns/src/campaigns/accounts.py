@@ -9,6 +9,7 @@ from contracts.state import ALL, DesiredAccount, SessionState, SessionStatus, Wo
 from pydantic import RootModel
 from servicekit.bus import Bus
 from servicekit.clock import utcnow
+from servicekit.errors import Unavailable
 from servicekit.watch import BucketWatch
 
 _FIT = (SessionStatus.READY, SessionStatus.DEGRADED)
@@ -42,6 +43,13 @@ class Accounts:
         found = watch.state.get(account_id) if watch else None
         value = found[0].root if found else None
         return value if isinstance(value, DesiredAccount) else None
+
+    def known(self, channel: Channel, account_id: str) -> DesiredAccount | None:
+        """Return what `desired` does. Raises Unavailable right after the start, before the accounts were read once."""
+        watch = self._desired.get(channel)
+        if watch is not None and not watch.ready.is_set():
+            raise Unavailable("the accounts are being read: try again in a moment")
+        return self.desired(channel, account_id)
 
     def session(self, channel: Channel, account_id: str) -> SessionState | None:
         """Return what the account's holder last reported."""

@@ -196,7 +196,7 @@ async def test_send(ctx: Context, campaign_id: str, to: Recipient, account: str 
     account = account or next(iter(campaign["accounts"]), None)
     if account is None:
         raise Invalid({"accounts": "choose at least one"})
-    if ctx.accounts.desired(Channel(campaign["channel"]), account) is None:
+    if ctx.accounts.known(Channel(campaign["channel"]), account) is None:
         raise Invalid({"account": f"there is no account {account} of channel {campaign['channel']}"})
     to = _reachable(ctx, campaign, to)
     variables: dict[str, str] = {}

@@ -82,7 +82,7 @@ def _accounts(ctx: Context, campaign: Campaign) -> Wrong:
     if not campaign["accounts"]:
         wrong["accounts"] = "choose at least one"
     for position, account in enumerate(campaign["accounts"]):
-        desired = ctx.accounts.desired(Channel(campaign["channel"]), account)
+        desired = ctx.accounts.known(Channel(campaign["channel"]), account)
         if desired is None:
             wrong[f"accounts.{position}"] = f"there is no account {account} of channel {campaign['channel']}"
         elif desired.status != "active":
