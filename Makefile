@@ -7,7 +7,7 @@ MEMBERS := libs/contracts libs/servicekit libs/channelkit libs/practice services
 STAMP := .venv/.ready
 RECIPIENTS ?= 200
 
-.PHONY: help demo test test-fast setup up down status check format bench faults docs lock clean
+.PHONY: help demo test test-fast setup up down status check format bench bench-scale faults docs lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -44,6 +44,9 @@ format: $(STAMP) ## format the code
 
 bench: $(STAMP) ## measure against baselines run side by side; writes build/bench.json
 	$(BIN)/python -m tests.bench.run $(FIGURES)
+
+bench-scale: $(STAMP) ## measure 10,000 accounts, a large ledger and NATS's sync modes; minutes; writes build/bench-scale.json
+	$(BIN)/python -m tests.bench.scale $(PARTS)
 
 faults: $(STAMP) ## kill, freeze and cut the real processes: the long form (make test runs the short one)
 	$(BIN)/pytest tests/faults --full -n 3 --dist loadfile
