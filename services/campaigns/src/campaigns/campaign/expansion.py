@@ -2,13 +2,14 @@
 
 Row ids are hashes of campaign and address, so a part done twice inserts nothing twice. Numbers are reserved on the
 campaign before the rows that take them are stored: a crash in between leaves a gap, never two rows of one number.
+Rows go out while the rest is expanded; so all recipients are looked at for missing variables before the first is stored.
 """
 
 import time
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from contracts.ids import digest, row_id
 from servicekit.clock import utcnow
@@ -18,49 +19,111 @@ from servicekit.mongo import BulkFailed
 from campaigns.campaign import recipients, remembered
 from campaigns.campaign.content import Compiled, compiled
 from campaigns.campaign.recipients import Part, Recipient
+from campaigns.campaign.validation import EVERYBODY
 from campaigns.context import Context
 from campaigns.dispatch.lease import Lease
 from campaigns.outbox import counts
-from campaigns.outbox.rows import ROWS, Row, new_row, of_contact, placed, reserve_seq
+from campaigns.outbox.rows import ROWS, STATES, Row, new_row, of_contact, placed, reserve_seq
 from campaigns.suppression.usecases import suppressed
 
-BUSY_SECONDS = 5.0
+BUSY_SECONDS = 2.0
 SAMPLE = 50
 START = {"phase": "contacts", "cursor": 0, "entries": 0, "rejected": 0, "rejected_sample": [], "missing": 0,
          "missing_sample": []}  # fmt: skip
 
+State = dict[str, Any]
 
-async def advance(ctx: Context, lease: Lease) -> bool:
-    """Go on expanding for some seconds; return whether every row is there. Nothing is dispatched before.
 
-    Recipients with missing variables, unless they were allowed, pause the campaign with the list of them.
+class Straight(Protocol):
+    """Stores rows queued already, where their account has room."""
+
+    async def take(self, rows: Sequence[Row]) -> list[Row]:
+        """Store what may go at once, and return the rest."""
+        ...
+
+
+async def advance(ctx: Context, lease: Lease, straight: Straight | None = None) -> bool:
+    """Go on expanding for some seconds; return whether every row is there.
+
+    Recipients with missing variables, unless they were allowed, pause the campaign with the list of them, before any
+    row is stored.
     """
-    state = lease.campaign.get("expansion") or dict(START)
+    state = lease.campaign.get("expansion") or _begin(lease)
+    until = time.monotonic() + BUSY_SECONDS
+    if state["phase"] == "check" and (state := await _look(ctx, lease, state, until))["phase"] == "check":
+        return False
     if state["phase"] == "done":
         return True
-    until = time.monotonic() + BUSY_SECONDS
     async for part in recipients.parts(ctx, lease.campaign, state["phase"], state["cursor"]):
-        state = await _take(ctx, lease, part, state)
+        state = await _take(ctx, lease, part, state, straight)
         if time.monotonic() > until or lease.campaign["status"] != "processing":
             return False
     await _finish(ctx, lease, state)
     return bool(lease.campaign["status"] == "processing")
 
 
-async def _finish(ctx: Context, lease: Lease, state: dict[str, Any]) -> None:
-    while await counts.refresh(ctx):
-        pass
-    found = await counts.publish(ctx, lease.id)
-    rows = sum(found.get(name, 0) for name in ("pending", "cancelled", "queued", "sent", "failed", "unknown"))
-    done = {**state, "phase": "done", "duplicates": max(0, state["entries"] - rows)}
-    changes: dict[str, Any] = {"expansion": done}
+def _begin(lease: Lease) -> State:
+    """Return the state to begin with. *looked*: how far Process has looked at the recipients already."""
+    looked = lease.campaign.get("looked") or ["contacts", 0]
+    if lease.campaign.get("allow_missing") or looked == EVERYBODY or not compiled(lease.campaign).variables:
+        return dict(START)
+    return {**START, "phase": "check", "looked": looked}
+
+
+async def _look(ctx: Context, lease: Lease, state: State, until: float) -> State:
+    """Look at the recipients that nobody has looked at; in phase `check` still when there is more, or one lacks something."""
+    if not lease.campaign.get("allow_missing"):
+        phase, cursor = state["looked"]
+        async for part in recipients.parts(ctx, lease.campaign, phase, cursor):
+            state = await _looked(ctx, lease, part, state)
+            if time.monotonic() > until or lease.campaign["status"] != "processing":
+                return state
     if state["missing"] and not lease.campaign.get("allow_missing"):
-        sample = {"reason": "missing_variables", "count": state["missing"], "sample": state["missing_sample"]}
-        changes |= {"status": "paused", "attention": sample}
+        await lease.write({"$set": _lacking(state)})
+        return state
+    await lease.write({"$set": {"expansion": dict(START)}})
+    return dict(START)
+
+
+async def _looked(ctx: Context, lease: Lease, part: Part, state: State) -> State:
+    lacking = _missing(compiled(lease.campaign), lease.id, part.members)
+    if lacking:
+        keys = [one["address"].strip().casefold() for one in lacking]
+        blocked = await suppressed(ctx, lease.campaign["channel"], keys)
+        lacking = [one for one, key in zip(lacking, keys, strict=True) if key not in blocked]
+    after = {
+        **state, "looked": [part.phase, part.cursor], "missing": state["missing"] + len(lacking),
+        "missing_sample": [*state["missing_sample"], *lacking][:SAMPLE],
+    }  # fmt: skip
+    await lease.write({"$set": {"expansion": after}})
+    return after
+
+
+def _lacking(state: State) -> dict[str, Any]:
+    """Return what pauses a campaign whose recipients lack variables."""
+    sample = {"reason": "missing_variables", "count": state["missing"], "sample": state["missing_sample"]}
+    return {"status": "paused", "attention": sample}
+
+
+async def _finish(ctx: Context, lease: Lease, state: State) -> None:
+    rows = await _rows(ctx, lease.id)
+    await counts.publish(ctx, lease.id)
+    changes: dict[str, Any] = {"expansion": {**state, "phase": "done", "duplicates": max(0, state["entries"] - rows)}}
+    if state["missing"] and not lease.campaign.get("allow_missing"):
+        changes |= _lacking(state)
     await lease.write({"$set": changes})
 
 
-async def _take(ctx: Context, lease: Lease, part: Part, state: dict[str, Any]) -> dict[str, Any]:
+async def _rows(ctx: Context, campaign: str) -> int:
+    """Count the slices of a campaign that changed, and return how many rows it has in any state."""
+    rows = 0
+    async for one in ctx.db[counts.SLICES].find({"campaign": campaign}, {"counts": 1, "dirty": 1}):
+        found = await counts.recount(ctx, one["_id"]) if one.get("dirty", True) else one["counts"]
+        rows += sum(int(found.get(state, 0)) for state in STATES)
+    return rows
+
+
+async def _take(ctx: Context, lease: Lease, part: Part, state: State, straight: Straight | None) -> State:
     """Store the rows of one part, then the cursor behind it."""
     words = compiled(lease.campaign)
     new = await _new_rows(ctx, lease, part.members)
@@ -69,7 +132,7 @@ async def _take(ctx: Context, lease: Lease, part: Part, state: dict[str, Any]) -
         if row["key"] in blocked:
             row.update(state="cancelled", reason="suppressed")
     await remembered.recall(ctx, new)
-    await _insert(ctx, lease, new)
+    await _insert(ctx, lease, new, straight)
     missing = _missing(words, lease.id, [m for m in part.members if m.address.strip().casefold() not in blocked])
     after = {
         "phase": part.phase, "cursor": part.cursor, "entries": state["entries"] + len(part.members),
@@ -133,7 +196,7 @@ async def _talking(ctx: Context, lease: Lease, addresses: Sequence[str]) -> dict
     return await talks_with(ctx, lease.campaign["channel"], addresses)
 
 
-async def _insert(ctx: Context, lease: Lease, rows: Sequence[Row]) -> None:
+async def _insert(ctx: Context, lease: Lease, rows: Sequence[Row], straight: Straight | None) -> None:
     if not rows:
         return
     reserved = Counter(row["account"] for row in rows)
@@ -144,9 +207,19 @@ async def _insert(ctx: Context, lease: Lease, rows: Sequence[Row]) -> None:
     for offset, row in enumerate(rows):
         stored.append(placed(row, number[row["account"]], seq + offset))
         number[row["account"]] += 1
+    await store(ctx, await straight.take(stored) if straight else stored)
+
+
+async def store(ctx: Context, rows: Sequence[Row]) -> bool:
+    """Insert rows and note their slices; return whether all of them are new."""
+    if not rows:
+        return True
+    new = True
     try:
-        await ctx.db[ROWS].insert_many(stored)
+        await ctx.db[ROWS].insert_many(rows)
     except BulkFailed as error:
         if error.others:
             raise
-    await counts.touch(ctx, {row["slice"] for row in stored})
+        new = False
+    await counts.touch(ctx, {row["slice"] for row in rows})
+    return new

@@ -98,11 +98,12 @@ async def process(ctx: Context, campaign_id: str, *, allow_missing: bool = False
         return campaign
     if campaign["status"] != "draft":
         raise Conflict(f"a campaign that is {campaign['status']} cannot be processed")
-    await validation.ready(ctx, campaign, allow_missing=allow_missing)
+    looked = await validation.ready(ctx, campaign, allow_missing=allow_missing)
     now = utcnow()
     start = (campaign.get("schedule") or {}).get("start")
     later = start is not None and start > now
-    changes = {"allow_missing": allow_missing, "attention": None, "started_at": None if later else now}
+    changes: dict[str, Any] = {"allow_missing": allow_missing, "attention": None, "started_at": None if later else now}
+    changes["looked"] = None if later else looked  # until a later start the audience may change
     where = "scheduled" if later else "processing"
     found = await store.move(ctx, campaign_id, ("draft",), where, due=start if later else now, **changes)
     return found or await store.get(ctx, campaign_id)

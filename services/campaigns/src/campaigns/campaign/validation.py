@@ -18,6 +18,8 @@ from campaigns.media.usecases import attachments
 
 CHECKED_AT_ONCE = 2_000
 SAMPLE = 50
+EVERYBODY: list[Any] = ["done", 0]
+"""How far a look went that met the audience's end."""
 
 Wrong = dict[str, Any]
 
@@ -56,9 +58,10 @@ def _unknown_variables(fields: Mapping[str, Any], words: Compiled) -> Wrong:
     return wrong
 
 
-async def ready(ctx: Context, campaign: Campaign, *, allow_missing: bool = False) -> None:
-    """Raise Invalid naming everything that keeps a campaign from being processed."""
+async def ready(ctx: Context, campaign: Campaign, *, allow_missing: bool = False) -> list[Any]:
+    """Return how far its recipients were looked at; raise Invalid naming everything that keeps it from being processed."""
     wrong: Wrong = {}
+    looked = EVERYBODY
     wrong.update(_accounts(ctx, campaign))
     wrong.update(_words(campaign))
     if campaign["channel"] == Channel.EMAIL and not ctx.settings.public_url and not ctx.settings.practice:
@@ -72,9 +75,11 @@ async def ready(ctx: Context, campaign: Campaign, *, allow_missing: bool = False
         except Invalid as error:
             wrong.update(error.fields)
     if not wrong:
-        wrong.update(await _audience(ctx, campaign, allow_missing=allow_missing))
+        found, looked = await _audience(ctx, campaign, allow_missing=allow_missing)
+        wrong.update(found)
     if wrong:
         raise Invalid(wrong)
+    return looked
 
 
 def _accounts(ctx: Context, campaign: Campaign) -> Wrong:
@@ -104,10 +109,13 @@ def _words(campaign: Campaign) -> Wrong:
     return wrong
 
 
-async def _audience(ctx: Context, campaign: Campaign, *, allow_missing: bool) -> Wrong:
-    """Look at the first recipients: nobody there, or variables missing. The rest is looked at before anything is sent."""
+async def _audience(ctx: Context, campaign: Campaign, *, allow_missing: bool) -> tuple[Wrong, list[Any]]:
+    """Look at the first recipients: nobody there, or variables missing. Return what is wrong, and how far it looked.
+
+    The rest is looked at before anything is sent.
+    """
     words = await asyncio.to_thread(compile_content, campaign)
-    seen, missing = 0, Missing()
+    seen, missing, looked = 0, Missing(), EVERYBODY
     async for part in parts(ctx, campaign):
         for member in part.members:
             seen += 1
@@ -116,9 +124,10 @@ async def _audience(ctx: Context, campaign: Campaign, *, allow_missing: bool) ->
             except Permanent as error:
                 missing.failed(member.address, error.detail)
         if seen >= CHECKED_AT_ONCE or len(missing.lines) >= SAMPLE:
+            looked = [part.phase, part.cursor]
             break
     if not seen:
-        return {"lists": f"nobody in the audience has an address on {campaign['channel']}"}
+        return {"lists": f"nobody in the audience has an address on {campaign['channel']}"}, looked
     if allow_missing or not missing.lines:
-        return {}
-    return {"variables": [*missing.advice(), *missing.lines[:SAMPLE]]}
+        return {}, looked
+    return {"variables": [*missing.advice(), *missing.lines[:SAMPLE]]}, looked

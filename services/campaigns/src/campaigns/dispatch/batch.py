@@ -73,6 +73,12 @@ async def announce(ctx: Context, batch: Batch) -> None:
     await ctx.db[BATCHES].update_one({"_id": batch.id}, {"$setOnInsert": fields}, upsert=True)
 
 
+def marks(batch: Batch, now: datetime | None = None) -> dict[str, Any]:
+    """Return what being queued in a batch changes of a row."""
+    now = now or utcnow()
+    return {"state": "queued", "batch": batch.id, "k": batch.k, "queued_at": now, "updated_at": now}
+
+
 async def mark(ctx: Context, batch: Batch) -> int:
     """Step 3: rows that are pending, due and of a lower batch become queued in this one; return how many now did."""
     now = utcnow()
@@ -84,7 +90,7 @@ async def mark(ctx: Context, batch: Batch) -> int:
             "k": {"$lt": batch.k},
             "not_before": {"$lte": now},
         },
-        {"$set": {"state": "queued", "batch": batch.id, "k": batch.k, "queued_at": now, "updated_at": now}},
+        {"$set": marks(batch, now)},
     )
     await counts.touch(ctx, [batch.slice])
     return done.modified_count

@@ -16,6 +16,7 @@ from campaigns.context import Context
 from campaigns.dispatch import finishing, gone, lost, recall, steps
 from campaigns.dispatch.lease import Lease, LeaseLost, take
 from campaigns.dispatch.queues import Queues
+from campaigns.dispatch.straight import Straight
 from campaigns.outbox import counts
 
 POLL_SECONDS = 0.25
@@ -117,17 +118,20 @@ class Dispatcher:
 
     async def _process(self, lease: Lease) -> float | datetime | None:
         ctx = self.ctx
-        if lease.campaign["kind"] == "campaign" and not await expansion.advance(ctx, lease):
-            return 0 if lease.campaign["status"] == "processing" else None
         await gone.settle(ctx, lease)
         await steps.finish_open(ctx, lease)
         rest = await self._resting(lease)
-        if rest is not None:
-            return rest
-        accounts = await self._accounts(lease)
         async with steps.Sending(ctx, lease) as sending:
+            expanded = await self._expanded(lease, sending, resting=rest is not None)
+            if expanded is None:
+                return 0 if lease.campaign["status"] == "processing" else None
+            if rest is not None:
+                return rest if expanded else 0
+            accounts = await self._accounts(lease)
             found = [await self._account(lease, account, sending) for account in accounts]
         times = [when for when in found if when is not None]
+        if not expanded:
+            return 0
         if lease.campaign["kind"] == "direct":
             return min(times) if times else None
         if not accounts:
@@ -135,6 +139,18 @@ class Dispatcher:
                 return None
             await lost.find(ctx, lease)
         return min([*times, utcnow() + timedelta(seconds=LATER)])
+
+    async def _expanded(self, lease: Lease, sending: steps.Sending, *, resting: bool) -> bool | None:
+        """Return whether every row is there, None where not even those that are may be dispatched yet."""
+        campaign = lease.campaign
+        if campaign["kind"] == "direct" or (campaign.get("expansion") or {}).get("phase") == "done":
+            return True
+        limited = campaign.get("pace") or (campaign.get("schedule") or {}).get("per_day")
+        straight = None if resting or limited else Straight(sending, self.queues)
+        if await expansion.advance(self.ctx, lease, straight):
+            return True
+        waits = lease.campaign["status"] != "processing" or lease.campaign["expansion"]["phase"] == "check"
+        return None if waits else False
 
     async def _resting(self, lease: Lease) -> float | datetime | None:
         """Return when to look again if the schedule forbids sending now. Past its end a campaign pauses."""

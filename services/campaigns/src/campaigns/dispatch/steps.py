@@ -1,6 +1,7 @@
 """One account's share of a pass: choose a stretch, and carry its batch out, step by step."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from typing import Self
 
@@ -17,6 +18,7 @@ from campaigns.dispatch.batch import Batch
 from campaigns.dispatch.lease import Lease
 from campaigns.dispatch.selecting import Chosen, Selection, choose
 from campaigns.dispatch.window import allowance, not_after, window
+from campaigns.outbox.rows import Row
 
 
 async def carry_out(ctx: Context, lease: Lease, batch: Batch) -> int:
@@ -39,14 +41,19 @@ async def ready(ctx: Context, lease: Lease, batch: Batch) -> None:
         failpoint("dispatch.after_mark")
 
 
-async def send(ctx: Context, lease: Lease, batch: Batch) -> int:
-    """Publish the rows of a batch that is ready, and close it. Raises as `carry_out` does."""
+async def send(ctx: Context, lease: Lease, batch: Batch, rows: list[Row] | None = None) -> int:
+    """Publish a batch that is ready, and close it; *rows* are known where they were just stored. Raises as `carry_out`."""
     sent = 0
     if batch.not_after > utcnow():
-        sent = await publishing.publish(ctx, lease, batch, batches.read_back(ctx, batch))
+        found = batches.read_back(ctx, batch) if rows is None else _known(rows)
+        sent = await publishing.publish(ctx, lease, batch, found)
     failpoint("dispatch.before_close")
     await batches.close(lease, batch)
     return sent
+
+
+async def _known(rows: list[Row]) -> AsyncIterator[list[Row]]:
+    yield rows
 
 
 async def finish_open(ctx: Context, lease: Lease) -> None:
@@ -73,10 +80,10 @@ class Sending:
             await asyncio.gather(task, return_exceptions=True)
         await self.done()
 
-    async def put(self, batch: Batch) -> None:
+    async def put(self, batch: Batch, rows: list[Row] | None = None) -> None:
         """Begin to publish a batch that is ready, once the one before is out. Raises what that one met."""
         await self.done()
-        self._task = asyncio.create_task(send(self.ctx, self.lease, batch), name=f"publish {batch.id}")
+        self._task = asyncio.create_task(send(self.ctx, self.lease, batch, rows), name=f"publish {batch.id}")
 
     async def done(self) -> None:
         """Wait until nothing is on its way. Raises what the last batch met."""
