@@ -25,7 +25,7 @@ ACCOUNTS = int(os.environ.get("BENCH_ACCOUNTS", "10000"))
 HELD = min(ACCOUNTS, int(ChannelSettings.model_fields["max_sessions"].default))
 """So many one process holds by default; the others wait for further replicas."""
 STREAM = subjects.commands_stream(Channel.EMAIL)
-AT_ONCE = 100
+AT_ONCE = 50
 IDLE_SECONDS = 20.0
 _PATIENCE_SECONDS = 900.0
 
@@ -94,7 +94,7 @@ async def _idle(bench: Bench) -> list[Figure]:
 async def _bus(bench: Bench) -> list[Figure]:
     """Add the consumers that further replicas would, and measure NATS with all of them."""
     began = time.perf_counter()
-    await _further_replicas(bench.js)
+    await _further_replicas(bench.nc.jetstream(timeout=300))
     made = time.perf_counter() - began
     await asyncio.sleep(5)
     ceiling = await _ceiling(bench.js)
