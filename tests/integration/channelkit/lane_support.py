@@ -139,14 +139,16 @@ class HookedPipe:
         self._pipe, self._prefix, self._hook = pipe, prefix, hook
         self._held: list[Any] | None = None
 
-    def post(self, subject: bytes, payload: bytes, heard: Callable[..., None], head: bytes = b"") -> None:
+    def post(  # as the pipe's
+        self, subject: bytes, payload: bytes, heard: Callable[..., None], head: bytes = b"", *, soon: bool = False
+    ) -> None:
         if self._held is not None:
             self._held.append((subject, payload, heard, head))
         elif self._prefix and subject.startswith(self._prefix.encode()):
             self._prefix, self._held = "", [(subject, payload, heard, head)]
             self._task = asyncio.ensure_future(self._interrupted())
         else:
-            self._pipe.post(subject, payload, heard, head)
+            self._pipe.post(subject, payload, heard, head, soon=soon)
 
     async def stop(self) -> None:
         await self._pipe.stop()

@@ -17,6 +17,8 @@ class Gate:
         """Open, as far as the lane itself goes."""
         self._ctx = ctx
         self._held_until = 0.0
+        self._closed_until = ctx.starts_at
+        """Boottime of what `starting` and `backing_off` wait for; 0 once it has passed."""
         self.stopping = False
         self.needs_login = ""
         self.restricted_until: datetime | None = None
@@ -35,14 +37,18 @@ class Gate:
             return "needs_login"
         if self.restricted_until is not None and self.is_restricted():
             return "restricted"
-        now = ctx.clock.boottime()
-        if now < ctx.starts_at:
-            return "starting"
-        if now < self._held_until:
-            return "backing_off"
+        if self._closed_until and (reason := self._closed()):
+            return reason
         if not ctx.bus.connected:
             return "nats_away"
         return "" if ctx.fresh() else "stale"
+
+    def _closed(self) -> str:
+        now = self._ctx.clock.boottime()
+        if now >= self._closed_until:
+            self._closed_until = 0.0
+            return ""
+        return "starting" if now < self._ctx.starts_at else "backing_off"
 
     def is_restricted(self) -> bool:
         """Return whether the platform's restriction still holds; forgets one that is over."""
@@ -57,6 +63,7 @@ class Gate:
     def hold(self, seconds: float) -> None:
         """Stop for a while: the account's connection has trouble."""
         self._held_until = max(self._held_until, self._ctx.clock.boottime() + seconds)
+        self._closed_until = max(self._closed_until, self._held_until)
 
     def opens_at(self) -> datetime | None:
         """Return when it opens by itself, where that is known."""

@@ -118,7 +118,7 @@ class Settler:
         try:
             failpoint("lane.before_ack")
             (reply,) = attempt.replies.values()
-            self._ctx.bus.pipe.post(reply, b"+ACK", partial(self._on_acknowledged, attempt))
+            self._ctx.bus.pipe.post(reply, b"+ACK", partial(self._on_acknowledged, attempt), soon=True)
         except _TROUBLE:
             self.finish(attempt)
 

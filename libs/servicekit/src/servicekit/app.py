@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from types import FrameType
 from typing import Any
@@ -143,4 +144,12 @@ def run(app_factory: Callable[[], FastAPI], settings: ServiceSettings) -> None:
         timeout_graceful_shutdown=max(1, round(settings.shutdown_grace_seconds)),
         server_header=False,
     )
+    _spare_the_collector()
     _Server(config).run()
+
+
+def _spare_the_collector() -> None:
+    """Leave what was imported out of every later collection, and collect a tenth as often: a tenth of a busy process."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 20)

@@ -8,11 +8,17 @@ import os
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 OFFSET_VARIABLE = "KURIR_CLOCK_OFFSET_FILE"
 _offset_file = Path(os.environ[OFFSET_VARIABLE]) if os.environ.get(OFFSET_VARIABLE) else None
+
+
+_machine_seconds = (
+    partial(time.clock_gettime, time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic
+)
 
 
 def _ahead() -> float:
@@ -36,7 +42,7 @@ def iso(at: datetime | None = None) -> str:
 
 def boottime() -> float:
     """Return seconds since boot, suspension included (CLOCK_BOOTTIME): a laptop that slept has lost its leases."""
-    now = time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
+    now = _machine_seconds()
     return now if _offset_file is None else now + _ahead()
 
 

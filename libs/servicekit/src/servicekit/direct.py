@@ -8,7 +8,7 @@ names are used in this file alone, and `tests/integration/servicekit/test_direct
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from nats.aio.client import Client
 from nats.aio.msg import Msg
@@ -20,14 +20,14 @@ from servicekit.logs import get_logger
 
 _log = get_logger("servicekit.direct")
 _ACK_WORDS = 9
+_SOON_SECONDS = 0.005
 _MESSAGES = frozenset({b"MSG", b"HMSG"})
 _BREAKS = str.maketrans({"\r": " ", "\n": " "})
 _LONGEST_LINE = 64 * 1024
 """An INFO of a large cluster names every server."""
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(NamedTuple):
     """A message as it came; nothing of it is read before it is needed."""
 
     subject: bytes
@@ -140,6 +140,8 @@ class Direct:
             parser._rest += nc._ps.buf
             nc._ps = parser
         self._handlers = parser.handlers
+        self._loop = asyncio.get_running_loop()
+        self._soon: asyncio.TimerHandle | None = None
 
     async def subscribe(self, subject: str, handler: Handler) -> Subscription:
         """Have messages handed to *handler* as they are read; nats-py subscribes again after a reconnect."""
@@ -157,14 +159,32 @@ class Direct:
         finally:
             self._handlers.pop(subscription._id, None)
 
-    def write(self, *parts: bytes) -> None:
-        """Write a command. While the connection is away nats-py keeps it: ask `nc.is_connected` before."""
+    @property
+    def away(self) -> bool:
+        """Return whether what is written now would only leave after a reconnect."""
+        return self.nc._status != Client.CONNECTED
+
+    def write(self, command: bytes) -> None:
+        """Write a command with the others of this moment. nats-py keeps it while the connection is `away`."""
         nc = self.nc
-        nc._pending.extend(parts)
-        nc._pending_data_size += sum(map(len, parts))
+        nc._pending.append(command)
+        nc._pending_data_size += len(command)
         queue = nc._flush_queue
         if queue is not None and queue.empty():
-            queue.put_nowait(asyncio.get_running_loop().create_future())
+            queue.put_nowait(self._loop.create_future())
+
+    def write_soon(self, command: bytes) -> None:
+        """Write a command nobody waits for, along with the next one or within 5 ms."""
+        nc = self.nc
+        nc._pending.append(command)
+        nc._pending_data_size += len(command)
+        if self._soon is None:
+            self._soon = self._loop.call_later(_SOON_SECONDS, self._flush)
+
+    def _flush(self) -> None:
+        self._soon = None
+        if self.nc._pending_data_size:
+            self.write(b"")
 
     async def drained(self) -> None:
         """Wait while more is written than the connection takes."""

@@ -33,6 +33,7 @@ class Pipe:
         """*window*: how many `publish` lets wait for their answer; *timeout*: seconds until one counts as unanswered."""
         self._nc, self._timeout = nc, timeout
         self._direct = Direct(nc)
+        self._loop = asyncio.get_running_loop()
         self._permits = asyncio.Semaphore(window)
         self._waiting: dict[int, tuple[float, Heard]] = {}
         """By number, and so in the order they were asked: who has waited longest stands first."""
@@ -57,23 +58,27 @@ class Pipe:
         if self._replies is not None and self._nc.is_connected:
             await self._replies.unsubscribe()
 
-    def post(self, subject: bytes, payload: bytes, heard: Heard, head: bytes = b"") -> None:
+    def post(  # called for each write of a lane
+        self, subject: bytes, payload: bytes, heard: Heard, head: bytes = b"", *, soon: bool = False
+    ) -> None:
         """Send, and let *heard* hear the answer; nothing waits. *head*: headers as `direct.block` makes them.
 
+        *soon*: nobody waits for it, so that it may leave along with the next one.
         The caller bounds how many are out. Errors: nats' NoStreamResponseError, TimeoutError (the outcome is then
         unknown: read back), MaxPayloadError, and ConnectionReconnectingError at once while NATS is away.
         """
-        if not self._nc.is_connected:  # what nats-py buffers while away would be applied on return, unasked
+        direct = self._direct
+        if direct.away:  # what nats-py buffers while away would be applied on return, unasked
             return self._refuse(heard, nats.errors.ConnectionReconnectingError())
         if len(head) + len(payload) > self._nc.max_payload:
             return self._refuse(heard, nats.errors.MaxPayloadError())
-        self._count += 1
-        reply = self._prefix + b"%d" % self._count
-        loop = asyncio.get_running_loop()
-        self._waiting[self._count] = loop.time() + self._timeout, heard
+        self._count = count = self._count + 1
+        self._waiting[count] = self._loop.time() + self._timeout, heard
         if self._timer is None:
-            self._timer = loop.call_later(self._timeout, self._expire)
-        self._direct.write(hpub(subject, reply, head, payload) if head else pub(subject, reply, payload))
+            self._timer = self._loop.call_later(self._timeout, self._expire)
+        reply = b"%b%d" % (self._prefix, count)
+        command = hpub(subject, reply, head, payload) if head else pub(subject, reply, payload)
+        (direct.write_soon if soon else direct.write)(command)
         return None
 
     async def publish(
@@ -97,7 +102,7 @@ class Pipe:
         self, subject: str, payload: bytes, headers: Mapping[str, str] | None, read: Callable[[Delivery], Any]
     ) -> asyncio.Future[Any]:
         await self._permits.acquire()
-        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[Any] = self._loop.create_future()
         future.add_done_callback(self._settled)
         if _UNFIT.search(subject) or not subject:
             future.set_exception(nats.errors.BadSubjectError())
@@ -117,7 +122,7 @@ class Pipe:
             done.exception()  # a caller that does not look must not cause a warning at exit
 
     def _refuse(self, heard: Heard, error: Exception) -> None:
-        asyncio.get_running_loop().call_soon(heard, None, error)
+        self._loop.call_soon(heard, None, error)
 
     def _on_reply(self, answer: Delivery) -> None:
         waiting = self._waiting.pop(int(answer.subject[len(self._prefix) :]), None)
@@ -129,7 +134,7 @@ class Pipe:
             waiting[1](answer, None)
 
     def _expire(self) -> None:
-        self._timer, loop = None, asyncio.get_running_loop()
+        self._timer, loop = None, self._loop
         while self._waiting:
             number, (until, heard) = next(iter(self._waiting.items()))
             if until > loop.time():
