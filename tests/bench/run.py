@@ -17,7 +17,7 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import dispatch, end_to_end, events, flat, footprint, lane, memory, worker_off
+from tests.bench import bad_account, dispatch, end_to_end, events, flat, footprint, lane, memory, worker_off
 from tests.bench.measure import Figure, stores
 
 RESULT = Path("build/bench.json")
@@ -55,6 +55,7 @@ FIGURES: dict[str, Once | PerStore] = {
     "memory": Once(memory.measure),
     "flat": PerStore(flat.measure),
     "footprint": PerStore(footprint.measure),
+    "bad-account": Once(bad_account.measure),
 }
 
 
