@@ -1,13 +1,13 @@
 """The store is down, or its disk is full: requests are told to come back, sending goes on, nothing is lost."""
 
 import asyncio
-import contextlib
 
 import pytest
 from kurir.demo.rest import wait_for
 
 from tests.support import disk
 from tests.support.load import begun
+from tests.support.supervised import restarted, supervised
 
 SMALL_WINDOW = {"CAMPAIGNS_WINDOW_SECONDS": "1"}
 REQUESTS = [
@@ -42,15 +42,6 @@ async def test_a_store_that_is_down_is_waited_for(kurir, rounds):
     await load.reconcile()
 
 
-@contextlib.asynccontextmanager
-async def supervised(kurir):
-    """Restart what ends, as `kurir up` does."""
-    task = asyncio.create_task(kurir.platform.supervise())
-    yield
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
-
-
 @pytest.mark.full
 async def test_a_store_whose_disk_is_full_is_started_anew_and_goes_on(kurir):
     store = kurir.child("store")
@@ -59,7 +50,6 @@ async def test_a_store_whose_disk_is_full_is_started_anew_and_goes_on(kurir):
     await kurir.change("campaigns", **SMALL_WINDOW)
     load = await begun(kurir, 400)
     async with supervised(kurir):
-        await asyncio.sleep(3)  # as long as `kurir up` has run, the store has worked
         disk.fill(store.pid)
         await wait_for("the store to give up", lambda: health_is(kurir, "campaigns", 503), 20, every=0.1)
         await refused(kurir)
@@ -70,7 +60,3 @@ async def test_a_store_whose_disk_is_full_is_started_anew_and_goes_on(kurir):
 
 async def health_is(kurir, name, status):
     return (await kurir.health(name))[0] == status
-
-
-async def restarted(child):
-    return child.restarts > 0
