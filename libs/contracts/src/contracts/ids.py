@@ -8,7 +8,7 @@ _MESSAGE_ID = re.compile(r"<?kurir\.(\d{1,6})\.([A-Za-z0-9_-]{1,64}(?:\.[A-Za-z0
 
 def digest(*parts: object) -> str:
     """Return 32 hex digits (128 bits of SHA-256) of the parts; no two lists of parts share an input."""
-    text = "".join(f"{len(p)}:{p}" for p in map(str, parts))
+    text = "".join([f"{len(p)}:{p}" for p in map(str, parts)])
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 

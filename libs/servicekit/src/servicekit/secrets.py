@@ -2,7 +2,6 @@
 
 import base64
 import binascii
-import hashlib
 import hmac
 from collections.abc import Sequence
 from typing import Self
@@ -113,7 +112,7 @@ class AddressHasher:
     def digests(self, channel: str, address: str) -> list[str]:
         """Return the address under every key; look up all of them, write the first."""
         text = f"{channel}\0{address.strip().casefold()}".encode()
-        return [hmac.new(key, text, hashlib.sha256).hexdigest() for key in self._keys]
+        return [hmac.digest(key, text, "sha256").hex() for key in self._keys]
 
 
 class Signer:
@@ -143,7 +142,7 @@ class Signer:
 
     @staticmethod
     def _mac(key: bytes, text: str) -> bytes:
-        return hmac.new(key, text.encode(), hashlib.sha256).digest()[:20]
+        return hmac.digest(key, text.encode(), "sha256")[:20]
 
 
 def _b64(data: bytes) -> str:

@@ -181,6 +181,8 @@ def _row(lease: Lease, name: str, member: Recipient, talking: dict[str, str], no
 
 def account_for(accounts: Sequence[str], address: str, talking: dict[str, str]) -> str:
     """Return the account that writes to an address: the one it talks to already, else spread evenly by the address."""
+    if len(accounts) == 1:
+        return accounts[0]
     known = talking.get(address.strip().casefold())
     if known in accounts:
         return str(known)

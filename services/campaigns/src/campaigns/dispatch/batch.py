@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, Self
 
 from servicekit.clock import utcnow
+from servicekit.failpoints import failpoint
 from servicekit.mongo import IndexModel, ensure_indexes
 
 from campaigns.context import Context
@@ -65,6 +66,7 @@ async def open_batch(lease: Lease, batch: Batch, **also: Any) -> None:
         raise ValueError("a batch lies within one slice")
     update = {"$set": {"k": batch.k, **also}, "$push": {"open": asdict(batch)}}
     await lease.write(update, k=batch.k - 1)
+    failpoint("dispatch.after_open")
 
 
 async def announce(ctx: Context, batch: Batch) -> None:

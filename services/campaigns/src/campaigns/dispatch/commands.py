@@ -46,7 +46,8 @@ class Commands:
         self._ctx, self._batch = ctx, batch
         self._words: Compiled | None = compiled(campaign) if campaign["kind"] == "campaign" else None
         self._skeleton = Skeleton(batch, self._words) if self._words and not self._words.attachment_column else None
-        self._envelope = cloud_event(SendMessage, "", ctx.settings.service)
+        shared = cloud_event(SendMessage, "", ctx.settings.service)
+        self._head = block({name: value for name, value in shared.items() if name not in (CE_ID, MSG_ID)})[:-2]
         self._channel = Channel(batch.channel)
         self._subjects = {
             kind: subjects.send(self._channel, batch.account, queue_of(kind)).encode() for kind in get_args(Kind)
@@ -59,10 +60,8 @@ class Commands:
         if payload is None:
             payload = await self._modelled(row, link)
         attempt = f"{row['_id']}.{self._batch.k}"
-        headers = {
-            **self._envelope, CE_ID: attempt, MSG_ID: f"{attempt}.{row['wanted']}", tracing.TRACEPARENT: tracing.child(),
-        }  # fmt: skip
-        return Command(self._subjects[row["kind"]], payload, block(headers))
+        own = f"{CE_ID}: {attempt}\r\n{MSG_ID}: {attempt}.{row['wanted']}\r\n{tracing.TRACEPARENT}: {tracing.child()}\r\n\r\n"
+        return Command(self._subjects[row["kind"]], payload, self._head + own.encode())
 
     async def _modelled(self, row: Row, link: str | None) -> bytes:
         content = await _bounded(self._ctx, await self._content(row))
@@ -83,7 +82,8 @@ class Commands:
         ctx, kind = self._ctx, row["kind"]
         if self._channel != Channel.EMAIL or kind not in ("campaign", "automation") or not ctx.settings.public_url:
             return None
-        return tokens.url(ctx, self._batch.channel, row["key"], self._batch.campaign)
+        known = row["_id"] if kind == "campaign" else ""
+        return tokens.url(ctx, self._batch.channel, row["key"], self._batch.campaign, known)
 
 
 def message(batch: Batch, row: Row, content: Content, link: str | None) -> SendMessage:

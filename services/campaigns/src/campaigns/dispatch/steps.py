@@ -33,7 +33,6 @@ async def carry_out(ctx: Context, lease: Lease, batch: Batch) -> int:
 
 async def ready(ctx: Context, lease: Lease, batch: Batch) -> None:
     """Announce an open batch, and mark its rows. Raises as `carry_out` does."""
-    failpoint("dispatch.after_open")
     await batches.announce(ctx, batch)
     await lease.keep()
     if batch.not_after > utcnow():  # past it lanes would only cancel: the sweeper gives the rows back

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 
 from contracts.channels import Channel
 from servicekit.clock import utcnow
-from servicekit.failpoints import failpoint
 
 from campaigns.campaign import expansion
 from campaigns.dispatch import batch as batches
@@ -60,13 +59,11 @@ class Straight:
         channel = Channel(first["channel"])
         batch = plan(ctx, lease, first["account"], chosen, ctx.incarnations.get(channel) or "")
         await batches.open_batch(lease, batch)
-        failpoint("dispatch.after_open")
         await batches.announce(ctx, batch)
         await lease.keep()
         marked = batches.marks(batch)
         for row in rows:
             row.update(marked)
         new = await expansion.store(ctx, rows)
-        failpoint("dispatch.after_mark")
         await self._sending.put(batch, rows if new else None)
         self._queues.added(channel, batch.account, len(rows))

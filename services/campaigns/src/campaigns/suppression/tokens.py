@@ -31,13 +31,16 @@ class Claim:
 
 def hasher(ctx: Context) -> AddressHasher:
     """Return the hasher of addresses. Raises SealError without KURIR_ADDRESS_HMAC_KEYS."""
-    return AddressHasher(ctx.settings.address_hmac_keys)
+    return _hasher_of(ctx.settings.address_hmac_keys.get_secret_value())
 
 
-def url(ctx: Context, channel: str, address: str, campaign: str = "") -> str:
-    """Return the one-click URL (RFC 8058) for a normalised address; relative where PUBLIC_URL is not set."""
+def url(ctx: Context, channel: str, address: str, campaign: str = "", row: str = "") -> str:
+    """Return the one-click URL (RFC 8058) for a normalised address; relative where PUBLIC_URL is not set.
+
+    *row*: the campaign's row for the address, where it is known.
+    """
     digest = hasher(ctx).digest(channel, address)
-    token = _signer(ctx).sign("/".join((channel, digest, campaign, row_id(campaign, address))))
+    token = _signer(ctx).sign("/".join((channel, digest, campaign, row or row_id(campaign, address))))
     return f"{ctx.settings.public_url.rstrip('/')}{PATH}{token}"
 
 
@@ -49,6 +52,11 @@ def read(ctx: Context, token: str) -> Claim:
 
 def _signer(ctx: Context) -> Signer:
     return _signer_of(ctx.settings.address_hmac_keys.get_secret_value())
+
+
+@functools.lru_cache(maxsize=8)
+def _hasher_of(keys: str) -> AddressHasher:
+    return AddressHasher(keys)
 
 
 @functools.lru_cache(maxsize=8)
