@@ -11,6 +11,7 @@ from pathlib import Path
 
 import nats
 import pytest
+from kurir.home import Home
 
 from tests.e2e.test_demo import kurir
 
@@ -161,3 +162,15 @@ async def letters(home, sequence):
             return found
         await asyncio.sleep(0.1)
     raise AssertionError(f"no dead letter {sequence}")
+
+
+def test_a_log_that_is_too_large_is_set_aside(home, monkeypatch):
+    monkeypatch.setenv("KURIR_LOG_MAX_MB", "1")
+    Home(home).open()
+    (home / "logs/campaigns.log").write_bytes(b"x" * 1_000_001)
+    up(home)
+    until = time.monotonic() + 10
+    while not (home / "logs/campaigns.log.1").exists() and time.monotonic() < until:
+        time.sleep(0.05)
+    assert b"NATS is connected" in (home / "logs/campaigns.log.1").read_bytes()
+    assert (home / "logs/campaigns.log").stat().st_size < 1_000_000

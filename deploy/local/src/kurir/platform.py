@@ -4,13 +4,14 @@ import asyncio
 import contextlib
 import os
 import sys
+from collections.abc import Coroutine, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 
-from kurir import infrastructure, leftovers, storeuser, storewatch, topology
+from kurir import infrastructure, leftovers, logfiles, natswatch, storeuser, storewatch, topology
 from kurir.environment import Endpoints, service_environment
 from kurir.home import Home, Keys, Trouble
 from kurir.processes import Child
@@ -49,6 +50,7 @@ class Platform:
 
     async def start(self) -> None:
         """Start everything and wait until it is ready; raises Trouble naming the part that is not."""
+        logfiles.limit_bytes()  # refused before anything has started
         await self._start_nats()
         await self._start_store()
         await topology.apply(self.endpoints.nats_url)
@@ -80,8 +82,8 @@ class Platform:
     async def supervise(self) -> None:
         """Keep every process alive until cancelled, and the state file true."""
         watchers = [asyncio.create_task(child.watch()) for child in self.children]
-        stores = (child for child in self.children if child.name == "store")
-        watchers += [asyncio.create_task(storewatch.watch(child, self.endpoints.mongo_url)) for child in stores]
+        watchers.append(asyncio.create_task(logfiles.watch(self.home.logs, logfiles.limit_bytes())))
+        watchers += [asyncio.create_task(work) for work in self._disk_watches()]
         last = self.state()
         try:
             while True:
@@ -93,6 +95,14 @@ class Platform:
         finally:
             for watcher in watchers:
                 watcher.cancel()
+
+    def _disk_watches(self) -> Iterator[Coroutine[Any, Any, None]]:
+        """Yield what starts bus and store anew where a full disk made them give up."""
+        for child in self.children:
+            if child.name == "store":
+                yield storewatch.watch(child, self.endpoints.mongo_url)
+            elif child.name == "nats":
+                yield natswatch.watch(child, self.endpoints.nats_url)
 
     async def stop(self) -> None:
         """Stop services first (they finish what is out), then practice, store and bus."""
