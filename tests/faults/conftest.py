@@ -6,10 +6,13 @@ from collections.abc import Callable
 import pytest
 
 from tests.e2e.conftest import kurir
+from tests.support import crash_table
 
 __all__ = ["kurir"]
 
 _seeds: dict[str, object] = {}
+_crashes: dict[str, str] = {}
+"""Crash case → `<deliveries> <state>`, of tests that passed that far."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -22,13 +25,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Name the marker."""
     config.addinivalue_line("markers", "full: only in the long form of the faults (--full)")
+    config.addinivalue_line("markers", "short: only in the short form: the long one does more of the same")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselect what only the long form runs."""
-    if _full(config):
-        return
-    dropped = [item for item in items if item.get_closest_marker("full")]
+    """Deselect what belongs to the other form."""
+    other = "short" if _full(config) else "full"
+    dropped = [item for item in items if item.get_closest_marker(other)]
     config.hook.pytest_deselected(items=dropped)
     items[:] = [item for item in items if item not in dropped]
 
@@ -60,13 +63,17 @@ def seed(request: pytest.FixtureRequest, record_property: Callable[[str, object]
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    """Collect the seeds, also from other processes."""
+    """Collect the seeds and what was seen at crash points, also from other processes."""
     for name, value in report.user_properties:
         if name == "faults-seed":
             _seeds[report.nodeid] = value
+        elif name == "crash" and report.when == "teardown":
+            _crashes.update([value])
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print the seeds."""
+    """Print the seeds, and write down what was seen where every crash point was."""
     for test, chosen in _seeds.items():
         terminalreporter.write_line(f"seed {chosen}: {test}")
+    if crash_table.write(_crashes):
+        terminalreporter.write_line(f"crash points: {len(_crashes)}, all as {crash_table.PAGE.name} says")

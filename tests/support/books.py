@@ -127,9 +127,12 @@ class Mailbox:
         return wrong
 
 
-async def open_mailbox(kurir: Live, account: str, address: str) -> Mailbox:
-    """Return the books of what came in for *account*, whose mail lies at *address*. Nobody may have read it yet."""
-    lying = [{name.lower(): value for name, value in m["headers"]} for m in await kurir.mail.mailbox(address)]
+async def open_mailbox(kurir: Live, account: str, address: str, skip: int = 0) -> Mailbox:
+    """Return the books of what came in for *account*, whose mail lies at *address*. Nobody may have read it yet.
+
+    *skip*: so many mails lay there before the account was connected.
+    """
+    lying = [{name.lower(): value for name, value in m["headers"]} for m in (await kurir.mail.mailbox(address))[skip:]]
     people = Counter(h["message-id"].strip() for h in lying if "report" not in h.get("content-type", ""))
     announced: dict[str, set[str]] = defaultdict(set)
     for event in await events(kurir):

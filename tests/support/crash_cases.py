@@ -53,23 +53,25 @@ SENDING = (
     Case("lane.after_ledger", CHANNEL, short=True),
     Case("lane.after_event", CHANNEL, others=("sent", "unknown")),  # the next message may be out by then
     Case("lane.before_ack", CHANNEL, others=("sent", "unknown")),
-    Case("lane.after_refusal", CHANNEL, **_ENDED, does="refused"),
+    Case("lane.after_refusal", CHANNEL, **_ENDED, does="refused", others=("sent", "unknown")),
 )
 BUBBLES = (
     Case("lane.after_part", "a chat channel", **_LOST, does="asks nobody"),
     Case("lane.after_part", "a chat channel", does="recognises copies"),
 )
-DISPATCHING = (
+PLAIN = (
     Case("dispatch.after_open", CAMPAIGNS),
     Case("dispatch.after_mark", CAMPAIGNS),
     Case("dispatch.after_publish", CAMPAIGNS, passing=10, short=True),
     Case("dispatch.before_close", CAMPAIGNS),
     Case("outbox.before_rows", CAMPAIGNS),
     Case("outbox.after_rows", CAMPAIGNS),
+)
+RECALLING = (
     Case("campaign.after_move", CAMPAIGNS, does="pause"),
     Case("campaign.after_recall", CAMPAIGNS, does="pause"),
     Case("campaign.after_move", CAMPAIGNS, "cancelled", 0, does="cancel"),
-    Case("campaign.after_recall", CAMPAIGNS, "cancelled", 0, does="cancel"),
+    Case("campaign.after_recall", CAMPAIGNS, "cancelled", 0, does="cancel", short=True),
 )
 INBOUND = (
     Case("inbound.after_fetch", CHANNEL, "in the inbox", passing=3),
@@ -83,4 +85,6 @@ DELETING = (
     Case("delete.after_drain", CHANNEL, **_ENDED),
     Case("delete.after_tombstone", ACCOUNTS, **_ENDED),
 )
-CASES = (*DISPATCHING[:4], *SENDING, *BUBBLES, *DISPATCHING[4:], *DELETING, *INBOUND)
+EDGES = (*DELETING, *INBOUND)
+CASES = (*PLAIN[:4], *SENDING, *BUBBLES, *PLAIN[4:], *RECALLING, *EDGES)
+"""In the order of a message's way."""

@@ -39,7 +39,8 @@ async def cancel_queued(ctx: Context, rows: Sequence[Row], reason: str, detail: 
             results[result.outcome] += 1
             if result.entry.is_end:
                 heard.append(settle.from_ledger(row, result.entry))
-    failpoint("campaign.after_recall")
+    if heard:
+        failpoint("campaign.after_recall")
     await settle.apply(ctx, heard)
     return results
 
