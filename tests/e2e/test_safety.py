@@ -22,9 +22,9 @@ from kurir.tokens import issue
 from motor.motor_asyncio import AsyncIOMotorClient
 
 from tests.support.live import live
+from tests.support.planted import PASSWORD, plant
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-PASSWORD = "Geheim-77-Kata-Sandi"
 OPEN = {"/livez", "/readyz", "/healthz", "/metrics", "/openapi.json", "/u/{token}"}
 ODD = [
     "\0", "a\0b", "$gt", '{"$gt": ""}', "[", "(a+)+$", "\\", "²", "9" * 40, "1e400", "NaN", "../../etc/passwd",
@@ -44,12 +44,13 @@ CURSORS = [
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def kurir(tmp_path_factory):
-    """Yield a platform that has told its story with a password like no other text."""
+    """Yield a platform that has told its story, and was given secrets like no other text in every way there is."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(email, "PASSWORD", PASSWORD)
         async with live(tmp_path_factory.mktemp("safety") / "kurir") as running:
             story = running.tell(20)
             assert (await story.run()).troubles() == []
+            running.planted = await plant(running)
             yield running
 
 
@@ -256,13 +257,11 @@ async def test_a_forged_report_silences_nobody(kurir, kind, quoted):
 
 def secrets(kurir):
     """Return what must be nowhere in the clear."""
-    keys = {k: v for k, v in kurir.platform.keys.__dict__.items() if k != "admin_email"}
-    plain = base64.b64encode(f"\0{email.ADDRESS}\0{PASSWORD}".encode()).decode()
-    return {**keys, "password": PASSWORD, "AUTH": plain, "token": kurir.token}
+    return kurir.planted.secrets
 
 
 async def test_no_secret_and_no_message_is_in_a_log(kurir):
-    hidden = {**secrets(kurir), "text": "Kopi Gayo", "answer": "Masih ada, kak"}
+    hidden = {**secrets(kurir), **kurir.planted.texts}
     logs = {file.name: file.read_text("utf-8", "replace") for file in kurir.platform.home.logs.glob("*.log")}
     assert len(logs) >= 6
     assert [(log, name) for log, text in logs.items() for name, one in hidden.items() if one in text] == []
@@ -355,3 +354,12 @@ async def test_command_lines_hold_no_secret_and_each_service_only_its_own(kurir)
         "campaigns": {bus, store, "jwt", "address_hmac"},
         "channel-email": {bus, "address_hmac"},
     }
+
+
+async def test_a_channel_serves_health_and_nothing_else(kurir):
+    url = kurir.rest.services["channel-email"]
+    assert {(await kurir.rest.http.get(url + path)).status_code for path in ("/livez", "/readyz", "/healthz")} == {200}
+    for service, method, path, _ in await routes(kurir):
+        if path not in OPEN:
+            answer = await kurir.rest.http.request(method, url + re.sub(r"\{[^}]+\}", "x1", path), json={})
+            assert answer.status_code == 404, (service, method, path)
