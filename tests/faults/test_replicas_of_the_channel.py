@@ -42,6 +42,7 @@ async def connections(kurir):
     return {c["peer"]: c["messages"] for c in (await kurir.mail.deliveries())["connections"]}
 
 
+@pytest.mark.full
 async def test_the_heir_of_a_frozen_replica_sends_and_the_thawed_one_does_not(kurir, leases):
     await kurir.replica("channel-email")
     load = await begun(kurir, 400)
