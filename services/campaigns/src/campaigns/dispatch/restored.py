@@ -24,10 +24,10 @@ from campaigns.campaign import remembered
 from campaigns.campaign.store import collection
 from campaigns.context import Context
 from campaigns.dispatch import stranded
-from campaigns.outbox import counts, messaging, settle
+from campaigns.outbox import counts, settle
 from campaigns.outbox.rows import ROWS, slice_of
 
-_MESSAGES_AT_ONCE = 500
+_STREAM, _MESSAGES_AT_ONCE = "INBOX", 500
 
 
 def _bucket(ctx: Context) -> Bucket[StoreMark]:
@@ -62,13 +62,15 @@ async def catch_up(ctx: Context, channel: Channel, life: str) -> dict[str, Any]:
 
     Commands come first: one that is gone from its stream by then has its outcome in INBOX.
     """
+    from campaigns.outbox.messaging import hear  # noqa: PLC0415  # the outbox cancels, and cancelling verifies the bus
+
     before = await _stored(ctx, channel)
     async for page in stranded.pages(ctx, channel):
         await stranded.queue_again(ctx, channel, page, life)
         await _raise_k(ctx, ((str(c.campaign_id), c.k) for c in page))
     async for messages in _inbox_pages(ctx, channel):
         await relive(ctx, [m for m in messages if isinstance(m, Outcome) and m.campaign_id])
-        await messaging.hear(ctx, messages)
+        await hear(ctx, messages)
     lost = int((await _inbox(ctx)).first_seq) > before["inbox"] + 1
     seen = await _bucket(ctx).get(str(channel))
     if seen is not None:
@@ -111,14 +113,14 @@ def _end(outcome: Outcome) -> Document:
 
 
 async def _inbox(ctx: Context) -> api.StreamState:
-    with translated(messaging.STREAM):
-        return (await ctx.bus.js.stream_info(messaging.STREAM)).state
+    with translated(_STREAM):
+        return (await ctx.bus.js.stream_info(_STREAM)).state
 
 
 async def _inbox_pages(ctx: Context, channel: Channel) -> AsyncIterator[list[object]]:
     page: list[object] = []
-    with translated(messaging.STREAM):
-        async for message in stream_reader.read(ctx.bus.js, messaging.STREAM, f"inbox.{channel}.>"):
+    with translated(_STREAM):
+        async for message in stream_reader.read(ctx.bus.js, _STREAM, f"inbox.{channel}.>"):
             try:
                 page.append(by_contract(message.subject, dict(message.headers or {}), message.data))
             except Exception as error:
