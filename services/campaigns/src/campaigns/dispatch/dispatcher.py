@@ -119,9 +119,9 @@ class Dispatcher:
     async def _process(self, lease: Lease) -> float | datetime | None:
         ctx = self.ctx
         await gone.settle(ctx, lease)
-        await steps.finish_open(ctx, lease)
-        rest = await self._resting(lease)
         async with steps.Sending(ctx, lease) as sending:
+            await sending.finish_open()
+            rest = await self._resting(lease)
             expanded = await self._expanded(lease, sending, resting=rest is not None)
             if expanded is None:
                 return 0 if lease.campaign["status"] == "processing" else None

@@ -8,6 +8,7 @@ from typing import Self
 from contracts.channels import Channel
 from contracts.state import Pace
 from servicekit.clock import utcnow
+from servicekit.errors import Unavailable
 from servicekit.failpoints import failpoint
 
 from campaigns.campaign.domain import PaceOverride, Schedule, local_day
@@ -55,12 +56,6 @@ async def _known(rows: list[Row]) -> AsyncIterator[list[Row]]:
     yield rows
 
 
-async def finish_open(ctx: Context, lease: Lease) -> None:
-    """Do again, with the same ids, whatever a predecessor left open."""
-    for stored in list(lease.campaign["open"]):
-        await carry_out(ctx, lease, Batch.of(stored))
-
-
 class Sending:
     """Publishes one batch while the store marks the next: `async with Sending(…) as sending`."""
 
@@ -68,6 +63,8 @@ class Sending:
         """Nothing is on its way."""
         self.ctx, self.lease = ctx, lease
         self._task: asyncio.Task[int] | None = None
+        self.full: set[str] = set()
+        """Accounts whose queue refused a batch in this pass: it stays open, and the others go on."""
 
     async def __aenter__(self) -> Self:
         return self
@@ -82,13 +79,29 @@ class Sending:
     async def put(self, batch: Batch, rows: list[Row] | None = None) -> None:
         """Begin to publish a batch that is ready, once the one before is out. Raises what that one met."""
         await self.done()
-        self._task = asyncio.create_task(send(self.ctx, self.lease, batch, rows), name=f"publish {batch.id}")
+        self._task = asyncio.create_task(self._send(batch, rows), name=f"publish {batch.id}")
 
     async def done(self) -> None:
         """Wait until nothing is on its way. Raises what the last batch met."""
         task, self._task = self._task, None
         if task is not None and not task.cancelled():
             await task
+
+    async def finish_open(self) -> None:
+        """Do again, with the same ids, whatever a predecessor (or a full queue) left open."""
+        for stored in list(self.lease.campaign["open"]):
+            batch = Batch.of(stored)
+            await ready(self.ctx, self.lease, batch)
+            await self._send(batch)
+
+    async def _send(self, batch: Batch, rows: list[Row] | None = None) -> int:
+        try:
+            return await send(self.ctx, self.lease, batch, rows)
+        except Unavailable as error:
+            if error.reason != "full":
+                raise
+            self.full.add(batch.account)
+            return 0
 
 
 async def dispatch_stretches(
@@ -98,6 +111,8 @@ async def dispatch_stretches(
     ctx, lease, sent = sending.ctx, sending.lease, 0
     while True:
         now = utcnow()
+        if account in sending.full:
+            return sent, Selection(waiting=True, next_at=now + timedelta(seconds=1))
         limit = min(room - sent, _allowed(lease, account, now))
         found = await choose(ctx, lease, account, max(limit, 1), now)
         if found.chosen is None or limit <= 0 or lease.campaign["status"] != "processing":

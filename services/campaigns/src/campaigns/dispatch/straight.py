@@ -4,6 +4,7 @@ Open, announce, insert instead of mark, publish, close. Whoever inherits the cam
 any other: what was stored is read back by batch and published; what was not is expanded once more.
 """
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
 
@@ -19,6 +20,8 @@ from campaigns.outbox.rows import Row
 
 SMALLEST = 100
 """Fewer rows are stored pending: a batch costs some writes of its own."""
+TURNS, TURN_SECONDS = 10, 0.1
+NEVER = 3_600.0
 
 
 class Straight:
@@ -27,6 +30,7 @@ class Straight:
     def __init__(self, sending: Sending, queues: Queues) -> None:
         """What is stored is published through *sending*."""
         self._sending, self._queues = sending, queues
+        self._stuck: set[str] = set()
 
     async def take(self, rows: Sequence[Row]) -> list[Row]:
         """Store and publish what may go at once, and return the rest. Raises Unavailable, LeaseLost."""
@@ -36,22 +40,42 @@ class Straight:
             if row["state"] == "pending":
                 slices[row["slice"]].append(row)
         for some in slices.values():
-            room = await self._room(some[0]["account"]) if len(some) >= SMALLEST else 0
-            if room >= SMALLEST:
-                await self._queue(some[:room])
-                rest += some[room:]
-            else:
-                rest += some
+            rest += await self._fill(some)
         return rest
 
-    async def _room(self, account: str) -> int:
+    async def _fill(self, rows: list[Row]) -> list[Row]:
+        """Queue rows of one slice as room comes, and return those for whom none came soon."""
+        account = rows[0]["account"]
+        while len(rows) >= SMALLEST and (room := await self._room_soon(account)) >= SMALLEST:
+            await self._queue(rows[:room])
+            rows = rows[room:]
+        return rows
+
+    async def _room_soon(self, account: str) -> int:
+        """Return the room there is, waiting a moment for it where a queue is emptied fast: marking later costs a write."""
+        room, rest = await self._room(account)
+        for turn in range(TURNS):
+            if room >= SMALLEST or rest > TURN_SECONDS or account in self._stuck:
+                return room
+            before = await self._length(account)
+            await asyncio.sleep(TURN_SECONDS)
+            await self._sending.lease.keep()
+            room, rest = await self._room(account)
+            if turn > 1 and await self._length(account) >= before:
+                self._stuck.add(account)
+        return room
+
+    async def _length(self, account: str) -> int:
+        return await self._queues.length(Channel(self._sending.lease.campaign["channel"]), account)
+
+    async def _room(self, account: str) -> tuple[int, float]:
         ctx, lease = self._sending.ctx, self._sending.lease
         channel = Channel(lease.campaign["channel"])
         if lease.campaign["status"] != "processing" or ctx.incarnations.get(channel) is None:
-            return 0
-        if ctx.accounts.unfit(channel, account, now=utcnow()) is not None:
-            return 0
-        return (await self._queues.room(lease, account))[0]
+            return 0, NEVER
+        if account in self._sending.full or ctx.accounts.unfit(channel, account, now=utcnow()) is not None:
+            return 0, NEVER
+        return await self._queues.room(lease, account)
 
     async def _queue(self, rows: list[Row]) -> None:
         ctx, lease, first = self._sending.ctx, self._sending.lease, rows[0]
