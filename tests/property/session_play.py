@@ -59,10 +59,13 @@ class SessionPlay:
         """Rows whose message the platform refuses for a while: their lane tries again."""
         self.cut: list[Replica] = []
 
-    async def open(self) -> None:
-        """Begin with one replica and nothing wanted."""
+    async def open(self, replicas: int) -> None:
+        """Begin with some replicas, and both accounts wanted."""
         await self.rig.open()
-        await self.join()
+        for _ in range(replicas):
+            await self.join()
+        for which in range(2):
+            await self.want(which, status="active")
 
     # replicas and leases
 
@@ -101,6 +104,12 @@ class SessionPlay:
         if not self._wants(account, "deleting"):
             self.world.stopped.discard(account)
             await self.rig.want(account, **changes)
+
+    async def switch_all(self, *, worker: bool) -> None:
+        """Turn the worker switch for all."""
+        if worker:
+            self.world.stopped.clear()
+        await self.rig.switch_all(worker=worker)
 
     def _wants(self, account: str, status: str) -> bool:
         known = account in self.rig._versions
@@ -143,8 +152,10 @@ class SessionPlay:
             return
         wanted = self.rig.last_wanted(account)
         state = await self._reached(account, self._expected(account))
-        if wanted.status != "active" or (state.worker == "off" and not wanted.worker):
+        if wanted.status != "active" or (state.worker != "stopping" and not wanted.worker):
             self.world.stopped.add(account)
+            await self.send(which, "taken")
+            await asyncio.sleep(0.1)  # it has time enough to go wrong
 
     def _expected(self, account: str) -> set[SessionStatus]:
         match self.rig.last_wanted(account).status:

@@ -206,10 +206,12 @@ class Stage:
         while await counts.refresh(self.ctx):
             pass
 
-    async def relay(self) -> None:
-        """Publish the domain events that wait."""
-        while await relay.relay_once(self.ctx, collection(self.ctx)):
-            pass
+    async def relay(self, fuse: Fuse | None = None) -> None:
+        """Publish the domain events that wait; a *fuse* kills the relay on its way."""
+        events = wired(collection(self.ctx), fuse)
+        with contextlib.suppress(Killed):
+            while await relay.relay_once(self.ctx, events):
+                pass
 
     # the books
 

@@ -5,7 +5,7 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from tests.property.campaign_play import COMMANDS, CampaignPlay
+from tests.property.campaign_play import CampaignPlay
 from tests.property.stage import Stage
 
 
@@ -16,13 +16,15 @@ class CampaignMachine(RuleBasedStateMachine):
         super().__init__()
         self.run, self.play = stage.run, CampaignPlay(stage)
 
-    @initialize(begun=st.booleans())
-    def begin(self, begun: bool) -> None:
+    @initialize(ahead=st.sampled_from([False, False, True]), begun=st.sampled_from([True, True, True, True, False]))
+    def begin(self, ahead: bool, begun: bool) -> None:
         self.run(self.play.begin())
+        if ahead:
+            self.run(self.play.schedule(ahead=True))
         if begun:
             self.run(self.play.command("process"))
 
-    @rule(what=st.sampled_from(sorted(COMMANDS)), twice=st.booleans())
+    @rule(what=st.sampled_from(["process", "pause", "resume", "pause", "resume", "retry"]), twice=st.booleans())
     def command(self, what: str, twice: bool) -> None:
         self.run(self.play.command(what))
         if twice:
@@ -38,13 +40,25 @@ class CampaignMachine(RuleBasedStateMachine):
     def schedule(self, ahead: bool) -> None:
         self.run(self.play.schedule(ahead=ahead))
 
-    @rule(what=st.sampled_from(["duplicate", "duplicate", "duplicate", "delete"]))
-    def copies(self, what: str) -> None:
-        self.run(self.play.duplicate() if what == "duplicate" else self.play.delete())
+    @rule(what=st.sampled_from([*["duplicate"] * 6, "cancel", "cancel", "delete"]))
+    def seldom(self, what: str) -> None:
+        """What leaves little to happen afterwards."""
+        match what:
+            case "cancel":
+                self.run(self.play.command("cancel"))
+            case "delete":
+                self.run(self.play.delete())
+            case _:
+                self.run(self.play.duplicate())
 
     @rule()
     def dispatch(self) -> None:
         self.run(self.play.dispatch())
+
+    @rule(steps=st.integers(0, 4))
+    def relay_dies(self, steps: int) -> None:
+        self.run(self.play.dispatch())
+        self.run(self.play.relay_dies(steps))
 
     @rule(well=st.sampled_from([True, False, False]))
     def dispatch_and_send(self, well: bool) -> None:

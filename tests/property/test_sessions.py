@@ -13,7 +13,8 @@ from tests.property.session_play import SessionPlay
 from tests.support.servers import NatsServer
 
 WHICH = st.integers(0, 1)
-ANSWERS = ["taken", "taken", "refused", "later", "no answer", "logged out", "restricted"]
+ANSWERS = [*["taken"] * 6, "refused", "later", "later", "no answer", "logged out", "restricted"]
+HOW = st.lists(st.sampled_from(ANSWERS), min_size=1, max_size=4)
 
 
 class SessionMachine(RuleBasedStateMachine):
@@ -27,58 +28,57 @@ class SessionMachine(RuleBasedStateMachine):
     def run(self, work: Any) -> Any:
         return self._runner.run(asyncio.wait_for(work, 120))
 
-    @initialize(code=st.booleans())
-    def begin(self, code: bool) -> None:
+    @initialize(code=st.sampled_from([False, False, True]), replicas=st.integers(1, 2))
+    def begin(self, code: bool, replicas: int) -> None:
         self.play = SessionPlay(self._url, code=code)
-        self.run(self.play.open())
-        self.run(self.play.want(0, status="active"))
+        self.run(self.play.open(replicas))
 
     @rule(which=WHICH, status=st.sampled_from(["active", "active", "inactive"]), worker=st.booleans())
     def wanted(self, which: int, status: str, worker: bool) -> None:
         self.run(self.play.want(which, status=status, worker=worker))
 
-    @rule(which=WHICH, right=st.sampled_from([True, True, False]))
-    def new_login(self, which: int, right: bool) -> None:
-        world = self.play.world
-        made = world.credentials("") if right else world.wrong_credentials("")
-        self.run(self.play.want(which, status="active", credentials=made))
-
-    @rule(which=WHICH, dice=st.integers(1, 4))
-    def deleted(self, which: int, dice: int) -> None:
-        if dice == 4:  # seldom: nothing can be wanted of it any more
-            self.run(self.play.want(which, status="deleting"))
-
-    @rule(worker=st.booleans())
-    def switch_for_all(self, worker: bool) -> None:
-        self.play.world.stopped.clear()
-        self.run(self.play.rig.switch_all(worker=worker))
+    @rule(which=WHICH, what=st.sampled_from(["on", "on", "off", "right", "right", "wrong", "deleted"]))
+    def person(self, which: int, what: str) -> None:
+        """Turn the switch for all, log in anew with right or wrong credentials, or (seldom) delete."""
+        play = self.play
+        match what:
+            case "on" | "off":
+                self.run(play.switch_all(worker=what == "on"))
+            case "deleted":
+                self.run(play.want(which, status="deleting"))
+            case _:
+                made = play.world.credentials if what == "right" else play.world.wrong_credentials
+                self.run(play.want(which, status="active", credentials=made(play.accounts[which])))
 
     @rule(which=WHICH, text=st.sampled_from(["12345", "12345", "wrong"]), stale=st.sampled_from([False, False, True]))
     def answer(self, which: int, text: str, stale: bool) -> None:
         self.run(self.play.answer(which, text, stale=stale))
 
-    @rule(what=st.sampled_from(["unreachable", "silent", "well", "well"]))
-    def platform(self, what: str) -> None:
+    @rule(which=WHICH, what=st.sampled_from(["unreachable", "silent", "well", "well", "logged out"]))
+    def platform(self, which: int, what: str) -> None:
         platform = self.play.world.platform
         platform.unreachable, platform.silent = what == "unreachable", what == "silent"
+        if what == "logged out":  # from another device
+            platform.logged_in.discard(self.play.accounts[which])
 
-    @rule(which=WHICH)
-    def logged_out_elsewhere(self, which: int) -> None:
-        self.play.world.platform.logged_in.discard(self.play.accounts[which])
+    @rule(which=WHICH, how=HOW)
+    def send(self, which: int, how: list[str]) -> None:
+        for one in how:
+            self.run(self.play.send(which, one))
 
-    @rule(which=WHICH, how=st.sampled_from(ANSWERS))
-    def send(self, which: int, how: str) -> None:
-        self.run(self.play.send(which, how))
+    @rule(how=HOW, milliseconds=st.sampled_from([5, 20, 60]))
+    def send_meanwhile(self, how: list[str], milliseconds: int) -> None:
+        """Have messages sent by both, and go on while they are on their way."""
+        for one in how:
+            self.run(self.play.send(0, one))
+            self.run(self.play.send(1, one))
+        self.run(asyncio.sleep(milliseconds / 1_000))
 
-    @rule(what=st.sampled_from(["joins", "leaves", "is cut", "lease taken", "lease taken"]), which=st.integers(0, 2))
+    @rule(what=st.sampled_from(["joins", "leaves", "is cut", *["lease taken"] * 4]), which=st.integers(0, 2))
     def replica(self, what: str, which: int) -> None:
         play = self.play
-        works = {"joins": play.join, "leaves": play.leave, "is cut": play.is_cut, "lease taken": play.lease_taken}
-        self.run(works[what]() if what == "joins" else works[what](which))
-
-    @rule(milliseconds=st.sampled_from([20, 100, 400]))
-    def time_passes(self, milliseconds: int) -> None:
-        self.run(asyncio.sleep(milliseconds / 1_000))
+        works = {"leaves": play.leave, "is cut": play.is_cut, "lease taken": play.lease_taken}
+        self.run(works[what](which) if what in works else play.join())
 
     @rule(which=WHICH)
     def settles(self, which: int) -> None:
