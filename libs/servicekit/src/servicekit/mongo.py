@@ -12,6 +12,7 @@ from pymongo.results import BulkWriteResult, DeleteResult, InsertManyResult, Ins
 
 from servicekit.errors import Permanent
 from servicekit.mongo_errors import BulkFailed, DuplicateKey, translated
+from servicekit.mongo_metrics import WriteCounter
 from servicekit.settings import ServiceSettings
 
 __all__ = [
@@ -229,6 +230,7 @@ def connect(settings: ServiceSettings) -> Database:
         socketTimeoutMS=SOCKET_MILLISECONDS,
         tz_aware=True,
         appname=settings.service,
+        event_listeners=[WriteCounter()],
         **more,
     )
     return Database(client, settings.mongo_db)
