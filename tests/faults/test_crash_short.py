@@ -1,4 +1,4 @@
-"""Five places where a process dies, one of each part of a message's way; the long form (--full) dies at all of them."""
+"""Some places where a process dies, from each part of a message's way; the long form (--full) dies at all of them."""
 
 import pytest
 import pytest_asyncio

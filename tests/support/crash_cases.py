@@ -71,7 +71,7 @@ RECALLING = (
     Case("campaign.after_move", CAMPAIGNS, does="pause"),
     Case("campaign.after_recall", CAMPAIGNS, does="pause"),
     Case("campaign.after_move", CAMPAIGNS, "cancelled", 0, does="cancel"),
-    Case("campaign.after_recall", CAMPAIGNS, "cancelled", 0, does="cancel", short=True),
+    Case("campaign.after_recall", CAMPAIGNS, "cancelled", 0, does="cancel"),
 )
 INBOUND = (
     Case("inbound.after_fetch", CHANNEL, "in the inbox", passing=3),

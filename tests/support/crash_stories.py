@@ -11,8 +11,8 @@ from tests.support.crash_cases import DELETING, INBOUND, PLAIN, RECALLING, SENDI
 from tests.support.live import Live
 
 MAILS = 8
-QUEUE = 80
-"""40 s of the slow account's pace."""
+QUEUE = 40
+"""20 s of the slow account's pace."""
 PATIENCE_SECONDS = 90
 
 
