@@ -14,6 +14,7 @@ from campaigns.campaign.store import CAMPAIGNS, machinery
 from campaigns.dispatch.batch import BATCHES
 from campaigns.outbox import counts
 from campaigns.outbox.rows import ROWS, batch_of, new_row, of_contact, placed, slice_of
+from campaigns.outbox.zones import SLICES
 from contracts import subjects
 from contracts.channels import Channel
 from contracts.inbox import Sent
@@ -74,7 +75,7 @@ async def _queued(db: Database, count: int) -> list[Sent]:
         await db[ROWS].insert_many(part)
         events += [_sent(row, now) for row in part]
     slices = {slice_of(CAMPAIGN, e.account_id, e.number) for e in events}
-    await db[counts.SLICES].insert_many([{"_id": s, "gen": 0, "dirty": True, **counts.parts(s)} for s in slices])
+    await db[SLICES].insert_many([{"_id": s, "gen": 0, "dirty": True, **counts.parts(s)} for s in slices])
     batches = {e.batch: e for e in events}
     await db[BATCHES].insert_many([_batch(e, now) for e in batches.values()])
     return events

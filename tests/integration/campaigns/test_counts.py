@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 from campaigns.outbox import counts
+from campaigns.outbox.zones import SLICES
 
 from tests.integration.campaigns.dispatch.kit import running, until
 
@@ -22,7 +23,7 @@ async def test_a_reader_that_was_slow_to_write_does_not_bring_back_what_it_read(
     async def publish_slowly() -> None:
         ctx = service.ctx
         before = await ctx.db["campaigns"].find_one({"_id": campaign})
-        slices = [one async for one in ctx.db[counts.SLICES].find({"campaign": campaign})]
+        slices = [one async for one in ctx.db[SLICES].find({"campaign": campaign})]
         slow.set()
         await go_on.wait()
         monkeypatch.setattr(counts, "total", lambda _: total(slices))

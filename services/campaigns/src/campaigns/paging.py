@@ -20,14 +20,14 @@ async def newest_first(
     cursor: str | None,
     limit: int,
     window: int = FIRST_WINDOW,
-    top: int | None = None,
+    highest: int | None = None,
 ) -> Page[dict[str, Any]]:
     """Return documents by falling *key* (a positive integer) and `_id`, and the cursor behind them.
 
     Looks at a window of the key at a time, eight times wider with each one that did not fill the page. *key* is indexed,
-    or *top* given: a number no key exceeds.
+    numbered by the counter of the collection's name, or *highest* given: a number no key exceeds.
     """
-    high, last_id = _behind(cursor) or (top if top is not None else await _top(collection, key), None)
+    high, last_id = _behind(cursor) or (highest if highest is not None else await top(collection, key), None)
     found: list[dict[str, Any]] = []
     while high >= 0 and len(found) <= limit:
         low = max(0, high - window)
@@ -64,6 +64,13 @@ def _all(conditions: list[Mapping[str, Any]]) -> dict[str, Any]:
     return flat
 
 
-async def _top(collection: Collection, key: str) -> int:
+async def top(collection: Collection, key: str) -> int:
+    """Return a number no *key* exceeds, -1 where there is nothing.
+
+    It is what was reserved last: the embedded stores find the newest document only by reading every key.
+    """
+    counter = await Collection(collection.raw.database["counters"]).find_one({"_id": collection.name})
+    if counter:
+        return int(counter["n"])
     newest = await collection.find_one({key: {"$gte": 0}}, {key: 1}, sort=[(key, -1)])
     return int(newest[key]) if newest else -1

@@ -37,7 +37,7 @@ async def _last_sent(ctx: Context, message: Received) -> Document | None:
     """Return the last campaign message to this peer: chat platforms seldom say what a message answers."""
     since = message.at - timedelta(days=CHAT_DAYS)
     where = {
-        "find": message.conversation.casefold(),
+        "key": message.conversation.casefold(),
         "account": message.account_id,
         "kind": "campaign",
         "state": {"$in": list(_SENT)},

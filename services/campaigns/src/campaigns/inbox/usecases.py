@@ -64,6 +64,7 @@ async def listed(ctx: Context, wanted: ConversationFilter) -> Page[Document]:
     return await paging.newest_first(
         ctx.db["conversations"], where,
         key="last_ms", cursor=wanted.cursor, limit=wanted.limit, window=HOUR_MILLISECONDS,
+        highest=domain.milliseconds(utcnow()) + HOUR_MILLISECONDS,
     )  # fmt: skip
 
 
@@ -72,7 +73,13 @@ async def messages(ctx: Context, conversation_id: str, cursor: str | None, limit
     await store.get(ctx, conversation_id)
     where = {"conversation": conversation_id}
     page = await paging.newest_first(
-        ctx.db["messages"], where, key="ms", cursor=cursor, limit=limit, window=paging.EVERYTHING, top=paging.EVERYTHING
+        ctx.db["messages"],
+        where,
+        key="ms",
+        cursor=cursor,
+        limit=limit,
+        window=paging.EVERYTHING,
+        highest=paging.EVERYTHING,
     )
     return page.model_copy(update={"items": await history.with_words(ctx, page.items)})
 

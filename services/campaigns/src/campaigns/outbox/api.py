@@ -15,6 +15,7 @@ from campaigns.campaign.store import collection
 from campaigns.http import Ctx, Cursor, Operator, Viewer
 from campaigns.outbox import counts, listing, usecases
 from campaigns.outbox.listing import OutboxFilter
+from campaigns.outbox.zones import SLICES
 
 router = APIRouter(prefix="/v1/outbox", tags=["outbox"])
 events = APIRouter(prefix="/v1/events", tags=["events"])
@@ -56,7 +57,7 @@ async def list_messages(  # noqa: PLR0917  # FastAPI fills them by name
 async def read_counts(ctx: Ctx, _: Viewer, account: Id | None = None, campaign: Id | None = None) -> dict[str, Any]:
     """Return how many messages are in each state, in all or of an account or campaign, as kept."""
     where = {name: value for name, value in (("account", account), ("campaign", campaign)) if value}
-    found = [one async for one in ctx.db[counts.SLICES].find(where, {"counts": 1})]
+    found = [one async for one in ctx.db[SLICES].find(where, {"counts": 1})]
     return {"counts": counts.total(found), "sending": len(listing.in_flight(ctx.accounts))}
 
 

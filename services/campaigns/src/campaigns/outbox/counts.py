@@ -8,9 +8,9 @@ from servicekit.clock import utcnow
 from servicekit.mongo import Document, IndexModel, UpdateOne, ensure_indexes
 
 from campaigns.context import Context
-from campaigns.outbox.rows import ROWS, STATES
+from campaigns.outbox import zones
 
-SLICES = "slices"
+SLICES = zones.SLICES
 _AT_ONCE = 500
 
 
@@ -56,8 +56,9 @@ async def refresh(ctx: Context) -> int:
 async def recount(ctx: Context, name: str) -> dict[str, int]:
     """Count one slice and keep the result, unless it changed meanwhile (then it stays dirty)."""
     before = await ctx.db[SLICES].find_one({"_id": name}, {"gen": 1})
-    counts = await _count(ctx, name)
-    kept = {"counts": counts, "dirty": False, **parts(name)}
+    found = await zones.summary(ctx, name)
+    counts: dict[str, int] = found["counts"]
+    kept = {**found, "dirty": False, **parts(name)}
     if before is None:
         await ctx.db[SLICES].update_one(
             {"_id": name}, {"$set": {**kept, "gen": 0}, "$inc": {"counted": 1}}, upsert=True
@@ -66,23 +67,6 @@ async def recount(ctx: Context, name: str) -> dict[str, int]:
         now = {"_id": name, "gen": before["gen"]}
         await ctx.db[SLICES].update_one(now, {"$set": kept, "$inc": {"counted": 1}})
     return counts
-
-
-async def _count(ctx: Context, name: str) -> dict[str, int]:
-    facts = {
-        "bounced": {"$sum": {"$cond": [{"$gt": ["$bounced", None]}, 1, 0]}},
-        "answered": {"$sum": {"$cond": [{"$gt": ["$answered_at", None]}, 1, 0]}},
-    }
-    counts = dict.fromkeys((*STATES, "bounced", "answered"), 0)
-    pipeline: list[dict[str, Any]] = [
-        {"$match": {"slice": name}},
-        {"$group": {"_id": "$state", "n": {"$sum": 1}, **facts}},
-    ]
-    async for group in ctx.db[ROWS].aggregate(pipeline):
-        counts[str(group["_id"])] += int(group["n"])
-        counts["bounced"] += int(group["bounced"])
-        counts["answered"] += int(group["answered"])
-    return {state: n for state, n in counts.items() if n}
 
 
 async def of_campaign(ctx: Context, campaign: str) -> dict[str, int]:

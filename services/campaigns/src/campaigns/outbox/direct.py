@@ -13,6 +13,7 @@ from campaigns.context import Context
 from campaigns.outbox import counts
 from campaigns.outbox.rows import ROWS, SLICE_ROWS, Row, new_row, placed, reserve_seq, with_content
 from campaigns.outbox.usecases import DIRECT
+from campaigns.outbox.zones import SLICES
 
 _LOOK_SECONDS = 2.0
 
@@ -67,7 +68,7 @@ async def _store(ctx: Context, row: Row) -> Row:
 async def look_again(ctx: Context) -> None:
     """Have dispatchers look at every standing campaign that has something waiting: a wake-up call may have been lost."""
     waiting = {"campaign": {"$gte": DIRECT, "$lt": f"{DIRECT}\U0010ffff"}, "counts.pending": {"$gt": 0}}
-    async for one in ctx.db[counts.SLICES].find(waiting, {"campaign": 1, "account": 1, "no": 1}):
+    async for one in ctx.db[SLICES].find(waiting, {"campaign": 1, "account": 1, "no": 1}):
         await wake(ctx, one["campaign"], account=one["account"], slice_no=one["no"])
 
 

@@ -1,7 +1,6 @@
-"""The outbox as a list: newest first, by ranges of the row's place, or by the recipient's address or name."""
+"""The outbox as a list: newest first, by what rows are, or by the beginning of the recipient's address or name."""
 
-import re
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import BaseModel, Field
@@ -13,9 +12,11 @@ from campaigns.accounts import Accounts
 from campaigns.campaign.content import compiled
 from campaigns.campaign.store import collection
 from campaigns.context import Context
-from campaigns.outbox.rows import EPOCH, ROWS, Row, first_line
+from campaigns.outbox import searching
+from campaigns.outbox.rows import EPOCH, Row, first_line
+from campaigns.outbox.zones import Asked
 
-_HIDDEN = frozenset({"find", "vars", "slice", "key", "content", "thread"})
+_HIDDEN = frozenset({"name_key", "vars", "slice", "key", "content", "thread"})
 
 
 class OutboxFilter(BaseModel):
@@ -36,14 +37,40 @@ class OutboxFilter(BaseModel):
 
 
 async def listed(ctx: Context, wanted: OutboxFilter) -> Page[Row]:
-    """Return a page of rows as people see them."""
-    where = _where(wanted)
-    if wanted.q:
-        page = await _found(ctx, where, wanted)
+    """Return a page of rows as people see them. Raises Invalid for a cursor that is not ours."""
+    where, below, count = _where(wanted), await _below(ctx, wanted.cursor), wanted.limit + 1
+    if text := (wanted.q or "").strip().casefold():
+        rows = await searching.named(ctx, where, text, below, count)
     else:
-        page = await paging.newest_first(ctx.db[ROWS], where, key="seq", cursor=wanted.cursor, limit=wanted.limit)
-    flying, words = in_flight(ctx.accounts), await _words(ctx, page.items)
-    return Page(items=[{**shown(row, flying), **words[row["_id"]]} for row in page.items], next_cursor=page.next_cursor)
+        rows = await searching.newest(ctx, where, _asked(wanted, where), below, count)
+    more, rows = len(rows) > wanted.limit, rows[: wanted.limit]
+    flying, words = in_flight(ctx.accounts), await _words(ctx, rows)
+    shown_rows = [{**shown(row, flying), **words[row["_id"]]} for row in rows]
+    return Page(items=shown_rows, next_cursor=encode_cursor(rows[-1]["seq"]) if more else None)
+
+
+async def _below(ctx: Context, cursor: str | None) -> int:
+    given = decode_cursor(cursor)
+    if given is None:
+        return await searching.top(ctx)
+    if not isinstance(given, int) or not 0 <= given <= paging.EVERYTHING:
+        raise Invalid({"cursor": "is not one of ours"})
+    return given
+
+
+def _asked(wanted: OutboxFilter, where: dict[str, Any]) -> Asked:
+    """Return the filter as slices know it; what they do not know is left to the rows."""
+    facts = [name for name in ("bounced", "answered") if getattr(wanted, name)]
+    if wanted.kind:
+        facts.append(f"kind-{wanted.kind}")
+    states = tuple(where["state"]["$in"]) if "state" in where else ()
+    return Asked(
+        states, tuple(facts), wanted.campaign, wanted.account, wanted.channel, _utc(wanted.since), _utc(wanted.until)
+    )
+
+
+def _utc(at: datetime | None) -> datetime | None:
+    return at.replace(tzinfo=UTC) if at is not None and at.tzinfo is None else at
 
 
 async def _words(ctx: Context, rows: list[Row]) -> dict[str, dict[str, Any]]:
@@ -64,20 +91,6 @@ def _line(campaign: dict[str, Any] | None, row: Row) -> dict[str, Any]:
     except Permanent as error:
         subject, text = None, error.detail
     return {"campaign_name": campaign["name"], "subject": subject, "text": text}
-
-
-async def _found(ctx: Context, where: dict[str, Any], wanted: OutboxFilter) -> Page[Row]:
-    """Search by the index on addresses and names, then order what was found."""
-    where["find"] = {"$regex": f"^{re.escape((wanted.q or '').strip().casefold())}"}
-    below = decode_cursor(wanted.cursor)
-    if below is not None:
-        if not isinstance(below, int) or not 0 <= below <= paging.EVERYTHING:
-            raise Invalid({"cursor": "is not one of ours"})
-        where["seq"] = {"$lt": below}
-    rows = await ctx.db[ROWS].find_list(where, sort=[("seq", -1)], limit=wanted.limit + 1)
-    more = len(rows) > wanted.limit
-    rows = rows[: wanted.limit]
-    return Page(items=rows, next_cursor=encode_cursor(rows[-1]["seq"]) if more else None)
 
 
 def _where(wanted: OutboxFilter) -> dict[str, Any]:

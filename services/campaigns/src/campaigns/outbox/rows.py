@@ -46,7 +46,7 @@ def new_row(
     return {
         "_id": row, "campaign": campaign, "account": account, "channel": str(channel), "batch": None, "k": 0,
         "state": "pending", "kind": kind, "wanted": 0, "tries": 0, "not_before": EPOCH, "to": dict(to), "key": key,
-        "find": _findable(key, to.get("name")), "contact": None, "vars": {}, "reason": "", "detail": "",
+        "name_key": (to.get("name") or "").casefold() or None, "contact": None, "vars": {}, "reason": "", "detail": "",
         "bounced": None, "answered_at": None, "created_at": now, "queued_at": None, "sent_at": None, "updated_at": now,
     }  # fmt: skip
 
@@ -72,19 +72,9 @@ def first_line(text: str) -> str:
     return next((line.strip() for line in text.splitlines() if line.strip()), "")[:200]
 
 
-def contact_key(contact: str) -> str:
-    """Return what a contact's rows are found by beside address and name."""
-    return f"contact:{contact}"
-
-
 def of_contact(row: Row, contact: str | None, variables: Mapping[str, str]) -> Row:
     """Return the row of a contact, with what templates may name of it."""
-    find = [*row["find"], contact_key(contact)] if contact else row["find"]
-    return {**row, "contact": contact, "vars": dict(variables), "find": find}
-
-
-def _findable(key: str, name: str | None) -> list[str]:
-    return [key, name.casefold()] if name else [key]
+    return {**row, "contact": contact, "vars": dict(variables)}
 
 
 async def reserve_seq(ctx: Context, count: int) -> int:

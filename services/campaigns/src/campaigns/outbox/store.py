@@ -9,5 +9,5 @@ from campaigns.outbox.rows import ROWS
 
 async def prepare(ctx: Context) -> None:
     """Create the indexes. By batch nothing is found: a batch lies in one slice."""
-    await ensure_indexes(ctx.db[ROWS], [IndexModel(name) for name in ("slice", "seq", "find")])
+    await ensure_indexes(ctx.db[ROWS], [IndexModel(name) for name in ("slice", "seq", "key", "name_key")])
     await counts.prepare(ctx)

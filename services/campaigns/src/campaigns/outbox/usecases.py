@@ -9,10 +9,11 @@ from servicekit.clock import utcnow
 from servicekit.errors import Conflict, Invalid, NotFound
 
 from campaigns.campaign.store import collection, move, wake
+from campaigns.contacts import usecases as contacts
 from campaigns.context import Context
 from campaigns.dispatch.cancelling import cancel_queued
 from campaigns.outbox import counts
-from campaigns.outbox.rows import EPOCH, ROWS, SLICE_ROWS, Row, contact_key
+from campaigns.outbox.rows import EPOCH, ROWS, SLICE_ROWS, Row
 from campaigns.suppression.usecases import suppress
 
 DIRECT = "direct-"
@@ -104,9 +105,10 @@ async def on_reply(ctx: Context, row_id: str, at: datetime) -> None:
 
 
 async def _others(ctx: Context, row: Row) -> list[Row]:
-    """Return the waiting rows of the same campaign to the same person."""
-    who = [row["key"], *([contact_key(row["contact"])] if row["contact"] else [])]
-    where = {"find": {"$in": who}, "campaign": row["campaign"], "state": {"$in": ["pending", "queued"]}}
+    """Return the waiting rows of the same campaign to the same person, at whichever of their addresses."""
+    person = await contacts.require(ctx, row["contact"]) or {}
+    who = {row["key"], *(str(person[name]).casefold() for name in ("email", "phone") if person.get(name))}
+    where = {"key": {"$in": sorted(who)}, "campaign": row["campaign"], "state": {"$in": ["pending", "queued"]}}
     return await ctx.db[ROWS].find_list(where, limit=100)
 
 

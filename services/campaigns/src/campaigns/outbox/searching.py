@@ -1,0 +1,93 @@
+"""Finds a page of rows, newest first, reading as little as the stores allow (see zones)."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from campaigns import paging
+from campaigns.context import Context
+from campaigns.outbox.rows import ROWS, Row
+from campaigns.outbox.zones import Asked, Zone, holding
+
+WINDOW = 1_000
+MOST_IN_A_ROW = 6_000
+"""Places read one after the other before the slices are asked: half a hundred milliseconds of the slowest store."""
+AT_ONCE = 4
+_SORT = [("seq", -1)]
+_END = "\U0010ffff"
+
+
+async def newest(ctx: Context, where: Mapping[str, Any], asked: Asked, below: int, count: int) -> list[Row]:
+    """Return up to *count* rows under place *below*."""
+    found, below = await _along(ctx, where, below, count)
+    if len(found) >= count or below <= 0:
+        return found
+    zones = await holding(ctx, asked, below)
+    if zones and not found and zones[0].high < below - 1:  # nothing between here and there
+        found, below = await _along(ctx, where, zones[0].high + 1, count)
+        if len(found) >= count:
+            return found
+        zones = await holding(ctx, asked, below)
+    return await _across(ctx, {"seq": {"$lt": below}, **where}, zones, found, count)
+
+
+async def _along(ctx: Context, where: Mapping[str, Any], below: int, count: int) -> tuple[list[Row], int]:
+    """Read downwards while a page is likely to be filled soon; return what was found, and where it stopped."""
+    found: list[Row] = []
+    window, left = WINDOW, MOST_IN_A_ROW + WINDOW
+    while below > 0 and len(found) < count and window <= left:
+        low = max(0, below - window)
+        rest = count - len(found)
+        part = await ctx.db[ROWS].find_list({"seq": {"$gte": low, "$lt": below}, **where}, sort=_SORT, limit=rest)
+        found, below, left = found + part, low, left - window
+        likely = window * (count - len(found)) // max(1, len(part))
+        window = max(WINDOW, likely + likely // 2)
+    return found, below
+
+
+async def _across(ctx: Context, where: Mapping[str, Any], zones: list[Zone], found: list[Row], count: int) -> list[Row]:
+    """Read slice by slice, the newest first, until none of the rest can hold a newer row than the page's last."""
+    while zones and not (len(found) >= count and found[count - 1]["seq"] >= zones[0].high):
+        part, zones = _some(zones, count)
+        queries: list[dict[str, Any]] = [{"slice": one.slice} for one in part if one.places is None]
+        places = sorted((seq for one in part for seq in one.places or ()), reverse=True)
+        queries += [{"seq": {"$in": places[n : n + 500]}} for n in range(0, len(places), 500)]
+        read = (ctx.db[ROWS].find_list({**where, **query}, sort=_SORT, limit=count) for query in queries)
+        for rows in await asyncio.gather(*read):
+            found += rows
+        found.sort(key=lambda row: -int(row["seq"]))
+        found = found[:count]
+    return found
+
+
+def _some(zones: list[Zone], count: int) -> tuple[list[Zone], list[Zone]]:
+    """Return the next slices to read, a few whole ones or places enough for a page, and the rest."""
+    whole = places = n = 0
+    for n, one in enumerate(zones, 1):  # noqa: B007  # the count is what is wanted
+        whole, places = whole + (one.places is None), places + len(one.places or ())
+        if whole >= AT_ONCE or places >= 2 * count:
+            break
+    return zones[:n], zones[n:]
+
+
+async def named(ctx: Context, where: Mapping[str, Any], text: str, below: int, count: int) -> list[Row]:
+    """Return up to *count* rows whose recipient's address or name begins with *text*, under place *below*.
+
+    A short text that many have fills a page within a few thousand places; what does not is rare, and the indexes on
+    address and name find it.
+    """
+    ranges = [{name: {"$gte": text, "$lt": text + _END}} for name in ("key", "name_key")]
+    found: list[Row] = []
+    if "@" not in text:
+        found, below = await _along(ctx, {**where, "$or": ranges}, below, count)
+    if len(found) >= count or below <= 0:
+        return found
+    rest = {**where, "seq": {"$lt": below}}
+    read = (ctx.db[ROWS].find_list({**one, **rest}, sort=_SORT, limit=count) for one in ranges)
+    more = {str(row["_id"]): row for rows in await asyncio.gather(*read) for row in rows}
+    return (found + sorted(more.values(), key=lambda row: -int(row["seq"])))[:count]
+
+
+async def top(ctx: Context) -> int:
+    """Return a place above every row."""
+    return await paging.top(ctx.db[ROWS], "seq") + 1
