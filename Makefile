@@ -49,7 +49,7 @@ bench-scale: $(STAMP) ## measure 10,000 accounts, a large ledger and NATS's sync
 	$(BIN)/python -m tests.bench.scale $(PARTS)
 
 faults: $(STAMP) ## kill, freeze and cut the real processes: the long form (make test runs the short one)
-	$(BIN)/pytest tests/faults --full -n 3 --dist loadfile
+	$(BIN)/pytest tests/faults tests/property --full -n 3 --dist loadfile
 
 docs: $(STAMP) ## write the generated documents: AsyncAPI, OpenAPI, published schemas
 	$(BIN)/python -m contracts.compatibility --publish

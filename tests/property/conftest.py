@@ -22,10 +22,17 @@ _COMMON = {
 settings.register_profile("kurir-ci", **_COMMON)
 settings.register_profile("kurir-full", **_COMMON)
 settings.register_profile("kurir-shrink", **{**_COMMON, "phases": [Phase.generate, Phase.shrink]})
-_FULL_TIMES = 5
+_FULL_TIMES = 4
 _SEED = "hypothesis-seed"
 
 Play = Callable[..., None]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give the long form its time, also where the machine is busy."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.timeout(900))
 
 
 @pytest.fixture
@@ -37,7 +44,7 @@ def full(request: pytest.FixtureRequest) -> bool:
 
 @pytest.fixture
 def play(request: pytest.FixtureRequest, full: bool) -> Play:
-    """Return what runs a machine: `play(factory, examples=…, steps=…)`, five times as many examples in the long form."""
+    """Return what runs a machine: `play(factory, examples=…, steps=…)`, four times as many examples in the long form."""
     given = request.config.getoption("--hypothesis-seed", None)
     number = int(given) if given not in (None, "random") else secrets.randbelow(1 << 32)
     profile = settings.get_profile("kurir-shrink" if _shrinking(request) else "kurir-full" if full else "kurir-ci")

@@ -51,9 +51,11 @@ class CampaignMachine(RuleBasedStateMachine):
             case _:
                 self.run(self.play.duplicate())
 
-    @rule()
-    def dispatch(self) -> None:
+    @rule(counted=st.booleans())
+    def dispatch(self, counted: bool) -> None:
         self.run(self.play.dispatch())
+        if counted:
+            self.run(self.play.stage.count())
 
     @rule(steps=st.integers(0, 4))
     def relay_dies(self, steps: int) -> None:
