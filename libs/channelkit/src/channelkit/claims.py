@@ -33,8 +33,7 @@ class Claims:
 
     async def claim(self, attempt: Attempt) -> None:
         """Claim, or raise NotClaimed."""
-        wait = attempt.due - self._ctx.clock.boottime()
-        if wait > 0:
+        if attempt.due and (wait := attempt.due - self._ctx.clock.boottime()) > 0:
             await asyncio.sleep(wait)
         try:
             self._check_gate()

@@ -209,7 +209,10 @@ class Lane:
         return room if room >= most / 2 or (room > 0 and not self._line.bulk) else 0
 
     def _gone(self, attempt: Attempt) -> None:
-        (self._now if attempt.queue == "now" else self._bulk).nudge()
+        if attempt.queue == "now":
+            self._now.nudge()
+        elif len(self._kept.attempts) <= self._ctx.settings.window * 3 // 4:  # else there is no room worth a pull
+            self._bulk.nudge()
 
     def _worked(self) -> None:
         self._sent_at = self._ctx.clock.boottime()

@@ -76,7 +76,7 @@ class Line:
 
     def choose(self, horizon: float = 0.0) -> Attempt | None:
         """Take the next attempt that may leave within *horizon* seconds; its `due` says when."""
-        if self._gate.reason():
+        if not horizon and self._gate.reason():  # what is only reserved passes it again when it is claimed
             return None
         self._move_due()
         if self.now:

@@ -69,17 +69,15 @@ class Pacer:
         self._pace = Pace()
         self._next = -math.inf
         self._drawn = 0.0
-
-    @property
-    def is_paused(self) -> bool:
-        """Return whether a pause stands between messages (else a rate, or nothing)."""
-        return self._pace.max_pause_seconds > 0 or self._pace.min_pause_seconds > 0
+        self.is_paused = False
+        """Whether a pause stands between messages (else a rate, or nothing)."""
 
     def apply(self, pace: Pace) -> None:
         """Take a new pace; a longer wait than it would give is shortened to it."""
         if pace == self._pace:
             return
         self._pace = pace
+        self.is_paused = pace.max_pause_seconds > 0 or pace.min_pause_seconds > 0
         longest = max(pace.max_pause_seconds, pace.min_pause_seconds, 1 / pace.per_second if pace.per_second else 0)
         self._next = min(self._next, self._now() + longest)
 
@@ -89,10 +87,12 @@ class Pacer:
 
     def wait(self) -> float:
         """Return the seconds until the next message may leave, 0 if it may now."""
-        return max(0.0, self._next - self._now())
+        return max(0.0, self._next - self._now()) if self._next > -math.inf else 0.0
 
     def reserve(self) -> float:
-        """Take the next moment and return it."""
+        """Take the next moment and return it; 0 where nothing holds it."""
+        if self._next == -math.inf and not (self.is_paused or self._pace.per_second):
+            return 0.0
         now, slot = self._now(), max(self._next, self._now())
         if self.is_paused:
             self._drawn = self._draw()

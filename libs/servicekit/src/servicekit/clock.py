@@ -61,13 +61,8 @@ class Clock(Protocol):
 class SystemClock:
     """The real clock."""
 
-    def utcnow(self) -> datetime:
-        """Return now, aware, in UTC."""
-        return utcnow()
-
-    def boottime(self) -> float:
-        """Return seconds since boot, suspension included."""
-        return boottime()
+    utcnow = staticmethod(utcnow)
+    boottime = staticmethod(boottime)
 
 
 @dataclass

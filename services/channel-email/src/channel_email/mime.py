@@ -6,6 +6,7 @@ All filled text is quoted-printable or base64, so it can hold neither a boundary
 import binascii
 import functools
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from contracts.commands import SendMessage
 from contracts.email import EmailSettings
@@ -19,8 +20,7 @@ ALTERNATIVE = b"=_kurir_alternative"
 MIXED = b"=_kurir_mixed"
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(NamedTuple):
     """The commands of one message, ready to be written."""
 
     sender: bytes
@@ -38,8 +38,7 @@ class Envelope:
         return b"RCPT TO:<" + self.recipient + b">"
 
 
-@dataclass(frozen=True, slots=True)
-class Composed:
+class Composed(NamedTuple):
     """A message ready to go: its envelope and its bytes (CRLF only, dots not doubled yet)."""
 
     envelope: Envelope
@@ -144,16 +143,19 @@ def _attachment_head(content_type: str, filename: str) -> bytes:
     )
 
 
+_QUOTED = b'; charset="utf-8"\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n'
+_BASE64 = b'; charset="utf-8"\r\nContent-Transfer-Encoding: base64\r\n\r\n'
+
+
 def _text(subtype: bytes, text: str) -> bytes:
     """Return a text part: readable where most of it is ASCII, base64 where quoting would treble it."""
-    data = headers.utf8("text", text).replace(b"\r\n", b"\n").replace(b"\r", b"\n").replace(b"\n", b"\r\n")
-    data += b"" if data.endswith(b"\r\n") else b"\r\n"  # b2a_qp takes its line ends from the first one it meets
-    if not data.isascii() and len(data) - len(text) > len(text) // 4:
-        encoding, body = b"base64", encode_base64(data) + b"\r\n"
-    else:
-        encoding, body = b"quoted-printable", binascii.b2a_qp(data, istext=True)
-    head = b"Content-Type: text/" + subtype + b'; charset="utf-8"\r\nContent-Transfer-Encoding: ' + encoding
-    return head + b"\r\n\r\n" + body
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    ended = text if text.endswith("\n") else text + "\n"  # b2a_qp takes its line ends from the first one it meets
+    data = headers.utf8("text", ended.replace("\n", "\r\n"))
+    if len(data) - len(ended) > len(ended) // 4 and not data.isascii():
+        return b"Content-Type: text/" + subtype + _BASE64 + encode_base64(data) + b"\r\n"
+    return b"Content-Type: text/" + subtype + _QUOTED + binascii.b2a_qp(data, istext=True)
 
 
 def encode_base64(data: bytes) -> bytes:
