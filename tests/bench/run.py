@@ -51,7 +51,7 @@ FIGURES: dict[str, Once | PerStore] = {
     "lane": Once(lane.measure),
     "dispatch": PerStore(dispatch.measure),
     "email": PerStore(end_to_end.measure),
-    "worker-off": PerStore(worker_off.measure),
+    "worker-off": Once(worker_off.measure),
     "memory": Once(memory.measure),
     "flat": PerStore(flat.measure),
     "footprint": PerStore(footprint.measure),
