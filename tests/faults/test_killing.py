@@ -3,6 +3,7 @@
 import asyncio
 import time
 
+import pytest
 from kurir.demo.rest import wait_for
 
 RECIPIENTS = 2_000
@@ -67,6 +68,7 @@ async def ready(kurir):
     return True
 
 
+@pytest.mark.full
 async def test_killing_each_service_the_bus_and_the_store_in_turn_loses_nothing(kurir):
     story = kurir.tell(600)
     account = await story.account(pace={"per_second": 60, "connections": 4})
