@@ -20,11 +20,14 @@ FOLDERS = ("INBOX", "Sent", "Junk")
 class QuietFolder(MailboxData):
     """A folder that announces new mail by EXISTS alone, as Dovecot, Gmail and Exchange do.
 
-    pymap adds an unasked FETCH of its flags, which clients mistake for the answer to theirs.
+    pymap adds an unasked FETCH of its flags, which clients mistake for the answer to theirs. And its IDLE waits for the
+    next mail although one has come since the client was last told: that one was announced with the next, or never.
     """
 
     async def update_selected(self, selected: SelectedMailbox, *, wait_on: Event | None = None) -> SelectedMailbox:
         """Bring a client's view up to date, once something has happened where `wait_on` is given."""
+        if selected.mod_sequence != self._mod_sequences.highest:
+            wait_on = None
         newest = selected.messages.max_uid
         selected = await super().update_selected(selected, wait_on=wait_on)
         new = takewhile(lambda message: message.uid > newest, reversed(self._messages.values()))
