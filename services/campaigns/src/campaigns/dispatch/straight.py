@@ -20,7 +20,8 @@ from campaigns.outbox.rows import Row
 
 SMALLEST = 100
 """Fewer rows are stored pending: a batch costs some writes of its own."""
-TURNS, TURN_SECONDS = 10, 0.1
+TURNS, STILL, TURN_SECONDS = 20, 5, 0.1
+"""How long room is waited for, and how soon a queue that nobody empties is told from a slow one."""
 NEVER = 3_600.0
 
 
@@ -46,22 +47,23 @@ class Straight:
     async def _fill(self, rows: list[Row]) -> list[Row]:
         """Queue rows of one slice as room comes, and return those for whom none came soon."""
         account = rows[0]["account"]
-        while len(rows) >= SMALLEST and (room := await self._room_soon(account)) >= SMALLEST:
+        if len(rows) < SMALLEST:
+            return rows
+        while rows and (room := await self._room_soon(account)) >= min(SMALLEST, len(rows)):
             await self._queue(rows[:room])
             rows = rows[room:]
         return rows
 
     async def _room_soon(self, account: str) -> int:
         """Return the room there is, waiting a moment for it where a queue is emptied fast: marking later costs a write."""
-        room, rest = await self._room(account)
+        (room, rest), before = await self._room(account), await self._length(account)
         for turn in range(TURNS):
             if room >= SMALLEST or rest > TURN_SECONDS or account in self._stuck:
                 return room
-            before = await self._length(account)
             await asyncio.sleep(TURN_SECONDS)
             await self._sending.lease.keep()
             room, rest = await self._room(account)
-            if turn > 1 and await self._length(account) >= before:
+            if turn >= STILL and await self._length(account) >= before:
                 self._stuck.add(account)
         return room
 
