@@ -33,9 +33,13 @@ class SessionMachine(RuleBasedStateMachine):
         self.play = SessionPlay(self._url, code=code)
         self.run(self.play.open(replicas))
 
-    @rule(which=WHICH, status=st.sampled_from(["active", "active", "inactive"]), worker=st.booleans())
-    def wanted(self, which: int, status: str, worker: bool) -> None:
+    @rule(
+        which=WHICH, status=st.sampled_from(["active", "active", "inactive"]), worker=st.booleans(), wait=st.booleans()
+    )
+    def wanted(self, which: int, status: str, worker: bool, wait: bool) -> None:
         self.run(self.play.want(which, status=status, worker=worker))
+        if wait:
+            self.run(self.play.settled(which))
 
     @rule(which=WHICH, what=st.sampled_from(["on", "on", "off", "right", "right", "wrong", "deleted"]))
     def person(self, which: int, what: str) -> None:
