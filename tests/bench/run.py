@@ -17,7 +17,7 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import bad_account, dispatch, end_to_end, events, flat, footprint, lane, memory, worker_off
+from tests.bench import bad_account, dispatch, end_to_end, events, flat, footprint, lane, lists, memory, worker_off
 from tests.bench.measure import Figure, stores
 
 RESULT = Path("build/bench.json")
@@ -48,6 +48,7 @@ class PerStore:
 
 FIGURES: dict[str, Once | PerStore] = {
     "events": PerStore(events.measure),
+    "lists": PerStore(lists.measure),
     "lane": Once(lane.measure),
     "dispatch": PerStore(dispatch.measure),
     "email": PerStore(end_to_end.measure),

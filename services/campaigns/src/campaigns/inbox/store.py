@@ -89,9 +89,13 @@ def effects(received: Received, conversation: str, campaign: str | None) -> list
 
 def latest(conversation: str, at: datetime, line: str, direction: str) -> UpdateOne:
     """Return the write that shows a message in the list, unless a later one is shown already."""
-    ms = domain.milliseconds(at)
-    shown = {"last_at": at, "last_ms": ms, "preview": line, "last_direction": direction}
-    return UpdateOne({"_id": conversation, "last_ms": {"$lte": ms}}, {"$set": shown})
+    shown = shown_as(at, line, direction)
+    return UpdateOne({"_id": conversation, "last_ms": {"$lte": shown["last_ms"]}}, {"$set": shown})
+
+
+def shown_as(at: datetime, line: str, direction: str) -> Document:
+    """Return what a list shows of a conversation's newest message."""
+    return {"last_at": at, "last_ms": domain.milliseconds(at), "preview": line, "last_direction": direction}
 
 
 async def get(ctx: Context, conversation_id: str) -> Document:

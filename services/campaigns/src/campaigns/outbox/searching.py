@@ -1,6 +1,7 @@
 """Finds a page of rows, newest first, reading as little as the stores allow (see zones)."""
 
 import asyncio
+import heapq
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +14,7 @@ WINDOW = 1_000
 MOST_IN_A_ROW = 6_000
 """Places read one after the other before the slices are asked: half a hundred milliseconds of the slowest store."""
 AT_ONCE = 4
+NAMED_WINDOWS = 2
 _SORT = [("seq", -1)]
 _END = "\U0010ffff"
 
@@ -28,7 +30,7 @@ async def newest(ctx: Context, where: Mapping[str, Any], asked: Asked, below: in
         if len(found) >= count:
             return found
         zones = await holding(ctx, asked, below)
-    return await _across(ctx, {"seq": {"$lt": below}, **where}, zones, found, count)
+    return await _across(ctx, where, [one._replace(below=below) for one in zones], found, count)
 
 
 async def _along(ctx: Context, where: Mapping[str, Any], below: int, count: int) -> tuple[list[Row], int]:
@@ -49,14 +51,28 @@ async def _across(ctx: Context, where: Mapping[str, Any], zones: list[Zone], fou
     """Read slice by slice, the newest first, until none of the rest can hold a newer row than the page's last."""
     while zones and not (len(found) >= count and found[count - 1]["seq"] >= zones[0].high):
         part, zones = _some(zones, count)
-        queries: list[dict[str, Any]] = [{"slice": one.slice} for one in part if one.places is None]
-        places = sorted((seq for one in part for seq in one.places or ()), reverse=True)
+        queries: list[dict[str, Any]] = [{"slice": z.slice} for z in part if z.places is None and z.high < z.below]
+        cut = [z for z in part if z.places is None and z.high >= z.below]
+        noted = [seq for z in part for seq in z.places or ()]
+        places = sorted(noted + await _places(ctx, where, cut, count), reverse=True)
         queries += [{"seq": {"$in": places[n : n + 500]}} for n in range(0, len(places), 500)]
         read = (ctx.db[ROWS].find_list({**where, **query}, sort=_SORT, limit=count) for query in queries)
         for rows in await asyncio.gather(*read):
             found += rows
         found.sort(key=lambda row: -int(row["seq"]))
         found = found[:count]
+    return found
+
+
+async def _places(ctx: Context, where: Mapping[str, Any], zones: list[Zone], count: int) -> list[int]:
+    """Return the newest places in slices that lie partly above the page.
+
+    The bound is kept here: beside a slice the embedded stores take a range of places for the better index.
+    """
+    found: list[int] = []
+    for one in zones:
+        rows = ctx.db[ROWS].find({**where, "slice": one.slice}, {"seq": 1, "_id": 0})
+        found += heapq.nlargest(count, [int(row["seq"]) async for row in rows if row["seq"] < one.below])
     return found
 
 
@@ -76,16 +92,30 @@ async def named(ctx: Context, where: Mapping[str, Any], text: str, below: int, c
     A short text that many have fills a page within a few thousand places; what does not is rare, and the indexes on
     address and name find it.
     """
-    ranges = [{name: {"$gte": text, "$lt": text + _END}} for name in ("key", "name_key")]
     found: list[Row] = []
-    if "@" not in text:
-        found, below = await _along(ctx, {**where, "$or": ranges}, below, count)
-    if len(found) >= count or below <= 0:
-        return found
+    for _ in range(0 if "@" in text else NAMED_WINDOWS):
+        found += await _beginning(ctx, where, text, below, count - len(found))
+        below -= WINDOW
+        if len(found) >= count or below <= 0:
+            return found
+    ranges = [{name: {"$gte": text, "$lt": text + _END}} for name in ("key", "name_key")]
     rest = {**where, "seq": {"$lt": below}}
     read = (ctx.db[ROWS].find_list({**one, **rest}, sort=_SORT, limit=count) for one in ranges)
     more = {str(row["_id"]): row for rows in await asyncio.gather(*read) for row in rows}
     return (found + sorted(more.values(), key=lambda row: -int(row["seq"])))[:count]
+
+
+async def _beginning(ctx: Context, where: Mapping[str, Any], text: str, below: int, count: int) -> list[Row]:
+    """Return those of a window; compared here, since a store looks for indexes in an `$or`, and takes the wide ones."""
+    window = {"seq": {"$gte": max(0, below - WINDOW), "$lt": below}}
+    rows = ctx.db[ROWS].find({**window, **where}, {"seq": 1, "key": 1, "name_key": 1, "_id": 0})
+    seqs = [
+        int(row["seq"])
+        async for row in rows
+        if row["key"].startswith(text) or (row.get("name_key") or "").startswith(text)
+    ]
+    wanted = heapq.nlargest(count, seqs)
+    return await ctx.db[ROWS].find_list({"seq": {"$in": wanted}}, sort=_SORT, limit=count) if wanted else []
 
 
 async def top(ctx: Context) -> int:

@@ -38,6 +38,7 @@ class Zone(NamedTuple):
     slice: str
     high: int
     places: tuple[int, ...] | None
+    below: int
 
 
 async def summary(ctx: Context, name: str) -> Document:
@@ -85,7 +86,7 @@ def zone(stored: Document, asked: Asked, below: int) -> Zone | None:
     """Return what of a slice has to be read, None for nothing. One that changed since it was counted is read whole."""
     name = str(stored["_id"])
     if stored.get("dirty", True) or "high" not in stored:
-        return Zone(name, below, None)
+        return Zone(name, below, None, below)
     if stored["low"] >= below or not _may_hold(stored, asked):
         return None
     rare = stored.get("rare") or {}
@@ -93,9 +94,9 @@ def zone(stored: Document, asked: Asked, below: int) -> Zone | None:
     if asked.states and all(state in rare or not stored["counts"].get(state) for state in asked.states):
         choices.append([seq for state in asked.states for seq in rare.get(state, ())])
     if not choices:
-        return Zone(name, min(int(stored["high"]), below), None)
+        return Zone(name, min(int(stored["high"]), below), None, below)
     places = tuple(seq for seq in min(choices, key=len) if seq < below)
-    return Zone(name, max(places), places) if places else None
+    return Zone(name, max(places), places, below) if places else None
 
 
 def _may_hold(stored: Document, asked: Asked) -> bool:
