@@ -17,7 +17,19 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import bad_account, dispatch, end_to_end, events, flat, footprint, lane, lists, memory, worker_off
+from tests.bench import (
+    bad_account,
+    dispatch,
+    end_to_end,
+    events,
+    flat,
+    footprint,
+    inbound,
+    lane,
+    lists,
+    memory,
+    worker_off,
+)
 from tests.bench.measure import Figure, stores
 
 RESULT = Path("build/bench.json")
@@ -48,6 +60,7 @@ class PerStore:
 
 FIGURES: dict[str, Once | PerStore] = {
     "events": PerStore(events.measure),
+    "inbound": PerStore(inbound.measure),
     "lists": PerStore(lists.measure),
     "lane": Once(lane.measure),
     "dispatch": PerStore(dispatch.measure),
