@@ -4,6 +4,7 @@ A message is stored under its id with `applied: false`, its effects follow, each
 and `applied` becomes true last: whoever finds it false does the rest again.
 """
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,6 +22,8 @@ from campaigns.inbox.attribution import answered, campaign_of, in_order, is_answ
 from campaigns.suppression import usecases as suppression
 
 Document = dict[str, Any]
+CONTACTS_AT_ONCE = 8
+"""A new sender's contact takes several round trips: strangers of a batch do not wait for each other."""
 
 
 async def on_received(ctx: Context, messages: Sequence[Received]) -> None:
@@ -70,12 +73,15 @@ async def _conversations(ctx: Context, messages: list[Received], rows: dict[str,
     for one in known:
         first.pop(str(one["_id"]))
     owners = await _owners(ctx, list(first.values()))
-    writes = []
-    for conversation_id, message in first.items():
-        contact = await _contact(ctx, message, rows.get(message.id), owners)
+    permits = asyncio.Semaphore(CONTACTS_AT_ONCE)
+
+    async def begun(conversation_id: str, message: Received) -> UpdateOne:
+        async with permits:
+            contact = await _contact(ctx, message, rows.get(message.id), owners)
         fields = store.new_conversation(message, contact)
-        writes.append(UpdateOne({"_id": conversation_id}, {"$setOnInsert": fields}, upsert=True))
-    await _upsert(ctx, "conversations", writes)
+        return UpdateOne({"_id": conversation_id}, {"$setOnInsert": fields}, upsert=True)
+
+    await _upsert(ctx, "conversations", await asyncio.gather(*(begun(*new) for new in first.items())))
 
 
 async def _upsert(ctx: Context, collection: str, writes: list[UpdateOne]) -> None:

@@ -68,7 +68,7 @@ def new_conversation(received: Received, contact: str | None) -> Document:
     return {
         "account": received.account_id, "channel": str(received.channel), "address": received.conversation,
         "name": name, "contact": contact, "closed": None, "assignee": None, "unread": 0, "last_at": received.at,
-        "last_ms": 0, "preview": "", "last_direction": "", "subject": received.subject, "campaigns": [], "tags": [],
+        "last_ms": 0, "shown_ms": 0, "preview": "", "last_direction": "", "subject": received.subject, "campaigns": [], "tags": [],
         "notes": [], "search": domain.search_keys(name, received.conversation), "applied": [], "version": 1,
         "created_at": utcnow(),
     }  # fmt: skip
@@ -90,12 +90,16 @@ def effects(received: Received, conversation: str, campaign: str | None) -> list
 def latest(conversation: str, at: datetime, line: str, direction: str) -> UpdateOne:
     """Return the write that shows a message in the list, unless a later one is shown already."""
     shown = shown_as(at, line, direction)
-    return UpdateOne({"_id": conversation, "last_ms": {"$lte": shown["last_ms"]}}, {"$set": shown})
+    return UpdateOne({"_id": conversation, "shown_ms": {"$lte": shown["shown_ms"]}}, {"$set": shown})
 
 
 def shown_as(at: datetime, line: str, direction: str) -> Document:
-    """Return what a list shows of a conversation's newest message."""
-    return {"last_at": at, "last_ms": domain.milliseconds(at), "preview": line, "last_direction": direction}
+    """Return what a list shows of a conversation's newest message.
+
+    `shown_ms` is `last_ms` without an index: beside an id the embedded stores would take the range of an indexed field.
+    """
+    ms = domain.milliseconds(at)
+    return {"last_at": at, "last_ms": ms, "shown_ms": ms, "preview": line, "last_direction": direction}
 
 
 async def get(ctx: Context, conversation_id: str) -> Document:
