@@ -101,8 +101,7 @@ class Bus:
     @property
     def connected(self) -> bool:
         """Return whether a publish could leave now."""
-        connection = self.broker._connection  # noqa: SLF001
-        return connection is not None and connection.is_connected and self._js is not None
+        return self._direct is not None and not self._direct.away
 
     def require(self) -> None:
         """Raise Unavailable unless connected: what nats-py buffers while away would be applied later, unasked."""

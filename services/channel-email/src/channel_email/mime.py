@@ -59,6 +59,7 @@ class Composer:
     def __init__(self, settings: EmailSettings) -> None:
         smtp = settings.smtp
         self._sender = headers.address("from_address", smtp.from_address)
+        self._is_ascii = self._sender.isascii()
         self._domain = self._sender.rpartition(b"@")[2].decode("ascii")
         self._from = b"From: " + headers.mailbox("from_name", smtp.from_name, self._sender) + b"\r\nTo: "
 
@@ -69,7 +70,7 @@ class Composer:
     def compose(self, command: SendMessage, attachments: tuple[EncodedAttachment, ...] = ()) -> Composed:
         """Return the message of a command. Raises Permanent (invalid_header, invalid_address, invalid_text)."""
         recipient = headers.address("address", command.to.address)
-        envelope = Envelope(self._sender, recipient, not (recipient.isascii() and self._sender.isascii()))
+        envelope = Envelope(self._sender, recipient, not (self._is_ascii and recipient.isascii()))
         wanted_id = self.message_id(command)
         head = self._head(command, recipient, wanted_id)
         return Composed(envelope, wanted_id, head + _body(command, attachments))

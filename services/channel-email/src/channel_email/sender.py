@@ -53,6 +53,7 @@ class EmailSender:
         self._riding: tuple[SendMessage, Composed, Transaction] | None = None
         self._idle: asyncio.TimerHandle | None = None
         self._resting_since: float | None = None
+        self._loop = asyncio.get_running_loop()
 
     async def send(self, out: Outgoing, following: Callable[[], Outgoing | None]) -> Sequence[str]:
         """Send one message; see protocol.Sender for the errors. At most one content is out and undecided."""
@@ -110,21 +111,19 @@ class EmailSender:
                     raise Retry(_LOST_RETRY_SECONDS, f"connection lost before the content: {_text(error)}") from None
                 continue
             refusal = mail or rcpt
-            if refusal and refusal.code in _TRY_NEW_CONNECTION and reused and not last:
+            if refusal is None:
+                return composed, transaction
+            if refusal.code in _TRY_NEW_CONNECTION and reused and not last:
                 self._drop(refusal.words)
                 continue
-            self._judge(command, transaction, mail, rcpt)
-            return composed, transaction
+            raise self._judged(command, transaction, refusal, of_sender=mail is not None)
         raise AssertionError("unreachable")
 
-    def _judge(self, command: SendMessage, transaction: Transaction, mail: Reply | None, rcpt: Reply | None) -> None:
-        refusal = mail or rcpt
-        if refusal is None:
-            return
+    def _judged(self, command: SendMessage, transaction: Transaction, refusal: Reply, *, of_sender: bool) -> Exception:
         trouble = self._account.trouble
         if refusal.code == 421 or not transaction.wire.usable:
             self._drop(refusal.words)
-        raise trouble.sender(refusal) if mail else trouble.recipient(refusal, command.row, command.tries)
+        return trouble.sender(refusal) if of_sender else trouble.recipient(refusal, command.row, command.tries)
 
     async def _claim(self, out: Outgoing) -> None:
         try:
@@ -217,19 +216,17 @@ class EmailSender:
 
     def _at_rest(self) -> None:
         """Close an unused connection some time later; one timer serves many messages."""
-        loop = asyncio.get_running_loop()
-        self._resting_since = loop.time()
+        self._resting_since = self._loop.time()
         if self._idle is None:
-            self._idle = loop.call_later(self._account.settings.idle_close_seconds, self._close_idle)
+            self._idle = self._loop.call_later(self._account.settings.idle_close_seconds, self._close_idle)
 
     def _close_idle(self) -> None:
         self._idle = None
         if self._resting_since is None:
             return  # busy: it comes to rest again
-        loop = asyncio.get_running_loop()
         closes_at = self._resting_since + self._account.settings.idle_close_seconds
-        if closes_at > loop.time():
-            self._idle = loop.call_at(closes_at, self._close_idle)
+        if closes_at > self._loop.time():
+            self._idle = self._loop.call_at(closes_at, self._close_idle)
         elif self._riding is not None:
             self._drop("idle")
         elif self._wire is not None:
