@@ -10,6 +10,8 @@ from tests.support import crash_table
 
 __all__ = ["kurir"]
 
+pytest.register_assert_rewrite("tests.support.crash", "tests.support.crash_stories")  # a red one says what it saw
+
 _seeds: dict[str, object] = {}
 _crashes: dict[str, str] = {}
 """Crash case → `<deliveries> <state>`, of tests that passed that far."""

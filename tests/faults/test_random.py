@@ -30,7 +30,7 @@ async def test_processes_die_and_freeze_at_random_moments(kurir, seed, rounds):
     account = await kurir.story.account(pace={"per_second": PER_SECOND, "connections": CONNECTIONS})
     for number in range(rounds(1, 3)):
         print(f"round {number}")
-        story, campaign = await crash.draft(kurir, account, ROWS)
+        story, campaign = await crash.draft(kurir, account, ROWS, lively=True)
         await crash.process(kurir, campaign)
         await kurir.until_received(await kurir.received() + 1)
         await asyncio.gather(disrupt(kurir, chance), write_to_us(kurir, chance))

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 from kurir.demo.email import EmailStory
+from kurir.demo.people import DOMAIN
 from kurir.demo.rest import wait_for
 from kurir.processes import Child
 
@@ -99,10 +100,21 @@ async def hasten(kurir: Live, account_id: str) -> None:
     await kurir.rest.call("PATCH", "accounts", f"/v1/accounts/{account_id}", json=wanted)
 
 
-async def draft(kurir: Live, account_id: str, recipients: int = RECIPIENTS) -> tuple[EmailStory, str]:
-    """Return a new campaign that is not processed yet, with its story."""
+async def draft(
+    kurir: Live, account_id: str, recipients: int = RECIPIENTS, *, lively: bool = False
+) -> tuple[EmailStory, str]:
+    """Return a new campaign that is not processed yet, with its story.
+
+    Its recipients only read, unless *lively*: an answer would stop the very message whose sender has just died.
+    """
     story = kurir.tell(recipients)
-    return story, await story.draft(account_id, await story.contacts())
+    contacts = await story.contacts(None if lively else _readers(story))
+    return story, await story.draft(account_id, contacts)
+
+
+def _readers(story: EmailStory) -> bytes:
+    people = (f"N{n},person-{story.run_number}{n:07d}@{DOMAIN},Bandung\n" for n in range(story.recipients))
+    return ("name,email,city\n" + "".join(people)).encode()
 
 
 async def press(kurir: Live, path: str, method: str = "POST", service: str = "campaigns") -> None:
@@ -136,7 +148,7 @@ async def reconciled(kurir: Live, case: Case, campaign: str) -> str:
     """Return what the table says of the message at the point, after every book was found to agree."""
     await quiet(kurir)
     books = await open_books(kurir, campaign)
-    assert books.troubles() == []
+    assert not (found := books.troubles()), found
     states = books.states()
     assert set(states) <= {case.state, *case.others}, states
     assert states["unknown"] <= 1, states  # no more than was out on the one connection

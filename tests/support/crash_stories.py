@@ -63,7 +63,7 @@ async def _stands_still(kurir: Live, campaign: str, state: str) -> None:
     await wait_for("everything to be recalled", recalled, PATIENCE_SECONDS)
     await crash.quiet(kurir)
     books, received = await open_books(kurir, campaign), await kurir.received()
-    assert books.troubles(open_states=("pending",)) == []
+    assert not (found := books.troubles(open_states=("pending",))), found
     assert books.states()[state] > 0
     assert set(books.states()) <= {"sent", state}
     await asyncio.sleep(1)
@@ -85,7 +85,7 @@ async def taking_in(kurir: Live, case: Case) -> str:
     await crash.quiet(kurir)
     box = await open_mailbox(kurir, account, ADDRESS, before)
     assert len(box.lying) == MAILS
-    assert box.troubles() == []
+    assert not (found := box.troubles()), found
     return crash.told(case, list(box.shown.values()))
 
 

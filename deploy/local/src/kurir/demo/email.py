@@ -82,12 +82,12 @@ class EmailStory:
             raise Trouble(f"the account could not sign in: {session.get('reason')}")
         return session.get("status") == "ready"
 
-    async def contacts(self) -> str:
-        """Import the practice people and return the id of their list."""
+    async def contacts(self, table: bytes | None = None) -> str:
+        """Import the practice people, or those of a CSV table, and return the id of their list."""
         self._say("importing the contacts")
         name = {"name": f"Rehearsal {self.run_number}"}
         contacts: str = (await self.rest.call("POST", "campaigns", "/v1/lists", json=name))["id"]
-        body = b"".join(csv(self.recipients, self.run_number))
+        body = table or b"".join(csv(self.recipients, self.run_number))
         begun = await self.rest.call(
             "POST", "campaigns", "/v1/contacts/imports", params={"lists": contacts}, content=body,
             headers={"Content-Type": "text/csv"},
