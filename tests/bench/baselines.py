@@ -5,6 +5,7 @@ import time
 from itertools import count
 
 import nats
+from servicekit.clock import utcnow
 from servicekit.mongo import connect
 from servicekit.settings import ServiceSettings
 
@@ -23,7 +24,7 @@ async def update_many(mongo_url: str) -> float:
         for name in slices:
             began = time.perf_counter()
             where = {"slice": name, "number": {"$gte": 0}, "k": {"$gte": 0}}
-            marks = {"state": "benched", "batch": f"{name}.9", "k": 9, "queued_at": None, "updated_at": None}
+            marks = {"state": "benched", "batch": f"{name}.9", "k": 9, "queued_at": utcnow(), "updated_at": utcnow()}
             rows += (await db["rows"].update_many(where, {"$set": marks})).modified_count
             seconds += time.perf_counter() - began
         return rows / seconds

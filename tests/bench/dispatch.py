@@ -67,8 +67,10 @@ async def _one(kurir: Live, accounts: list[str], rows: int) -> tuple[float, dict
     async with highest(pid) as peak:
         campaign = await story.campaign(accounts[0], contacts, accounts=accounts)
         await wait_for("the rows", lambda: _pending(kurir, campaign, rows), 60 + rows / 200)
+        await kurir.rest.call("POST", "campaigns", f"/v1/campaigns/{campaign}/pause")
+        await _pretend(stream, accounts, SessionStatus.READY)  # all at once, not while it looks at them
         spent = _cpu(kurir)
-        await _pretend(stream, accounts, SessionStatus.READY)
+        await kurir.rest.call("POST", "campaigns", f"/v1/campaigns/{campaign}/resume")
         seconds, rest = await _until_published(stream, rows)
     cost = {name: (cpu - spent[name]) / rows * 1e6 for name, cpu in _cpu(kurir).items()}
     await connection.close()
