@@ -87,6 +87,8 @@ class DirectParser(Parser):
 
     async def parse(self, data: bytes = b"") -> None:
         """Take what was read from the connection."""
+        if self.nc.is_reconnecting or self.nc.is_closed:
+            return  # read from the old connection after the reset; it would stand before the new one's first bytes
         if self._rest:
             self._rest += data
             if len(self._rest) < self._wanted:
