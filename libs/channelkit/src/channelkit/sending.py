@@ -125,6 +125,9 @@ class Senders:
         except NotClaimed as error:
             await self._not_claimed(attempt, error)
             return False
+        except Exception:
+            self._line.add(attempt)  # behind the others: it must neither be lost nor hold them up
+            raise
         return True
 
     async def _one(
@@ -142,6 +145,10 @@ class Senders:
         self.out[index] = out.attempt
         try:
             usable = await self._send(sender, out, following, deadline)
+        except BaseException:
+            if reserved is not None:
+                self._line.add(reserved.attempt)
+            raise
         finally:
             self.out.pop(index, None)
         if reserved is not None and (not usable or index >= self._wanted or self._gate.reason()):
@@ -207,12 +214,14 @@ class Senders:
 
     async def _failed(self, attempt: Attempt, error: Exception) -> None:
         verdict = verdicts.judge(error, attempt, self._ctx, self._kept.token)
-        if verdict.end is not None and verdict.end.state == "unknown" and self._ctx.capabilities.can_ask:
-            verdict = verdicts.asked(verdict, await self._ask(attempt), attempt, self._ctx, self._kept.token)
-        if attempt.claimed:
-            self._pacer.sent()
-        await self._refused(attempt, error, verdict)
-        await self._follow(attempt, verdict)
+        try:
+            if verdict.end is not None and verdict.end.state == "unknown" and self._ctx.capabilities.can_ask:
+                verdict = verdicts.asked(verdict, await self._ask(attempt), attempt, self._ctx, self._kept.token)
+            if attempt.claimed:
+                self._pacer.sent()
+            await self._refused(attempt, error, verdict)
+        finally:  # also where the lane ends just now: claimed and without its end, it would be sent again
+            await self._follow(attempt, verdict)
 
     async def _follow(self, attempt: Attempt, verdict: Verdict) -> None:
         attempt.tries, attempt.doubtful = verdict.tries, attempt.doubtful or verdict.doubtful

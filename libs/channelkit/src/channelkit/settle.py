@@ -80,7 +80,8 @@ class Settler:
             await failpoint_flushed("lane.after_ledger")
             data, head = self._sent_event(attempt, tries, platform_ids, at)
             self._ctx.bus.pipe.post(self._events.subject, data, partial(self._on_announced, attempt), head)
-        except _TROUBLE:
+        except Exception as error:  # whatever it is, what was sent must be told
+            _log.warning("an outcome is written anew", attempt=attempt.command.attempt, error=repr(error)[:200])
             self.finish(attempt)
         except asyncio.CancelledError:  # the lane ends: what is known must still be written
             self.finish(attempt)

@@ -1,0 +1,84 @@
+"""A lane that is cut short between an answer and its bookkeeping, or whose helpers fail: no attempt is sent again or lost."""
+
+import asyncio
+
+import nats.errors
+import pytest
+from channelkit.protocol import OutcomeUnknown
+from channelkit.suppressions import Suppressions
+from contracts.inbox import Failed, Sent, Unknown
+from servicekit.errors import Permanent
+from servicekit.settings import ServiceSettings
+
+from tests.integration.channelkit.lane_support import CHANNEL, HASHER, World, doing, raising, world_on
+from tests.support.servers import NatsServer
+
+
+@pytest.fixture
+async def world(fresh_nats: NatsServer, service_settings: ServiceSettings):
+    async with world_on(service_settings.model_copy(update={"nats_url": fresh_nats.url})) as made:
+        yield made
+
+
+@pytest.mark.parametrize(("error", "ends"), [(OutcomeUnknown("cut"), Unknown), (Permanent("refused", "no"), Failed)])
+async def test_a_lane_ended_while_it_tells_of_a_refusal_does_not_send_again(world: World, error, ends):
+    """The log line hangs, the lane must end, and another begins in the same process: what is known stays known."""
+
+    def taken(out) -> None:
+        world.platform.received.append((out.platform_key(), out.command.content.text))
+        raise error
+
+    world.platform.acts["to0"] = [doing(taken)]
+    await world.send(0)
+    replica = await world.replica(start=False)
+    hangs = asyncio.Event()
+
+    async def log(*_, **__) -> None:
+        hangs.set()
+        await asyncio.sleep(60)
+
+    real, replica.host.log = replica.host.log, log
+    await replica.start()
+    await asyncio.wait_for(hangs.wait(), 5)
+    await replica.lane.stop(0.1)
+    replica.host.log = real
+    await replica.start()
+    (event,) = await world.outcomes(1)
+    await world.settled()
+    assert type(event) is ends
+    assert world.platform.sends == 1
+
+
+class _Failing(Suppressions):
+    """Raises what its author did not foresee, once."""
+
+    failed = False
+
+    async def of(self, addresses, timeout=5.0):
+        if not self.failed:
+            self.failed = True
+            raise nats.errors.ConnectionClosedError
+        return await super().of(addresses, timeout)
+
+
+async def test_a_look_ahead_that_fails_leaves_no_attempt_behind(world: World):
+    await world.send(0)
+    replica = await world.replica(start=False)
+    await replica.start(suppressions=_Failing(replica.bus, CHANNEL, HASHER))
+    (event,) = await world.outcomes(1, seconds=6)
+    assert isinstance(event, Sent)
+    assert replica.lane.status.queue_length == 0
+
+
+async def test_a_refusal_that_cannot_be_told_is_settled_all_the_same(world: World):
+    world.platform.acts["to0"] = [raising(Permanent("refused", "no"))]
+    await world.send(0)
+    replica = await world.replica(start=False)
+    await replica.start()
+
+    async def refused(*_) -> None:
+        raise RuntimeError("a bug")
+
+    replica.lane._senders._refused = refused
+    (event,) = await world.outcomes(1, seconds=6)
+    assert isinstance(event, Failed)
