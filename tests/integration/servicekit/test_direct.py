@@ -72,13 +72,13 @@ async def test_nobody_answers_is_a_status(bus):
 
 async def test_ending_hands_over_what_was_on_its_way(bus, taken):
     direct, subscription, found = taken
-    for number in range(200):
-        direct.write(pub(b"t.x", b"r", b"%d" % number))
+    for _ in range(2_000):
+        direct.write(pub(b"t.x", b"r", b"x" * 2_000))
     await direct.end(subscription)
-    assert len(found) == 200
+    assert len(found) == 2_000
     direct.write(pub(b"t.x", b"r", b"late"))
     await bus.nc.flush()
-    assert len(found) == 200
+    assert len(found) == 2_000
 
 
 async def test_a_subscription_lives_on_after_the_server_was_killed(bus, taken, fresh_nats):
@@ -91,3 +91,16 @@ async def test_a_subscription_lives_on_after_the_server_was_killed(bus, taken, f
     direct.write(pub(b"t.x", b"r", b"again"))
     await wait_until(lambda: found)
     assert found[0].data == b"again"
+
+
+async def test_what_an_old_connection_still_hands_over_does_not_spoil_the_next(bus, taken):
+    """nats-py resets its parser as a connection is lost, yet the read that was under way may come after it."""
+    direct, _, found = taken
+    nc = bus.nc
+    nc._ps.reset()
+    nc._status = nc.RECONNECTING
+    await nc._ps.parse(b"MSG t.x 1 500\r\nhalf of it")
+    nc._status = nc.CONNECTED
+    direct.write(pub(b"t.x", b"r", b"whole"))
+    await wait_until(lambda: found, 3)
+    assert [one.data for one in found] == [b"whole"]

@@ -155,11 +155,22 @@ class Direct:
         """Unsubscribe; on return every message the server had sent has been handed over. Raises nats' errors."""
         try:
             if self.nc.is_connected:
+                await self._written(b"UNSUB %d\r\n" % subscription._id)
                 await subscription.drain()  # type: ignore[no-untyped-call]
             else:
                 await subscription.unsubscribe()
         finally:
             self._handlers.pop(subscription._id, None)
+            self.nc._remove_sub(subscription._id)  # a drain that fails would have it subscribed again
+
+    async def _written(self, command: bytes) -> None:
+        """Write a command, and wait until the connection has it: nats-py's PING overtakes whatever has not left yet."""
+        nc, done = self.nc, self._loop.create_future()
+        nc._pending.append(command)
+        nc._pending_data_size += len(command)
+        if nc._flush_queue is not None:
+            await nc._flush_queue.put(done)
+            await done
 
     @property
     def away(self) -> bool:
