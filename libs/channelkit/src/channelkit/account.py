@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from contracts.state import DesiredAccount, SessionStatus
-from servicekit.errors import KurirError
+from servicekit.errors import KurirError, Unavailable
 from servicekit.logs import get_logger
 
 from channelkit.backoff import Backoff
@@ -21,6 +21,8 @@ from channelkit.reporting import Reporter
 
 _log = get_logger("channelkit.account")
 _OPEN_SECONDS = 60.0
+_PAUSE_SECONDS = 0.5
+_AWAY_SECONDS = 2.0
 _HELD = frozenset(SessionStatus) - {
     SessionStatus.OFF, SessionStatus.FAILED, SessionStatus.LOGGED_OUT, SessionStatus.DELETED,
 }  # fmt: skip
@@ -219,8 +221,7 @@ class AccountRunner:
         try:
             await work
         except KurirError as error:
-            _log.warning("tried again soon", account=self.account_id, error=str(error))
-            await asyncio.sleep(0.5)
+            await self._pause(error)
         except Exception as error:
             _log.error("an account's step failed", account=self.account_id, exc_info=error)
             await asyncio.sleep(1.0)
@@ -230,10 +231,18 @@ class AccountRunner:
             try:
                 await work()
             except KurirError as error:
-                _log.warning("tried again soon", account=self.account_id, error=str(error))
-                await asyncio.sleep(0.5)
+                await self._pause(error)
             else:
                 return
+
+    async def _pause(self, error: KurirError) -> None:
+        """Say what went wrong and wait a moment; that NATS is away the bus says once, and not each of its accounts."""
+        if self._kit.bus.connected:
+            _log.warning("tried again soon", account=self.account_id, error=str(error))
+            await asyncio.sleep(_PAUSE_SECONDS)
+        else:
+            with contextlib.suppress(Unavailable):
+                await self._kit.bus.wait_connected(_AWAY_SECONDS)
 
 
 def _reason(error: Exception) -> str:

@@ -132,7 +132,8 @@ class Lane:
             try:
                 await self._look()
             except Exception as error:  # whatever it is, a lane that looks no more obeys nobody
-                _log.warning("a lane looks again", account=self._ctx.account_id, error=repr(error)[:200])
+                if self._ctx.bus.connected:
+                    _log.warning("a lane looks again", account=self._ctx.account_id, error=repr(error)[:200])
                 await asyncio.sleep(_LOOK_SECONDS / 2)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_LOOK_SECONDS):
@@ -145,7 +146,8 @@ class Lane:
                 await self._begin()
                 self._prepared = True
             except Exception as error:
-                _log.warning("a lane cannot start yet", account=self._ctx.account_id, error=repr(error)[:200])
+                if self._ctx.bus.connected:  # that it is away the bus says once, and not each lane
+                    _log.warning("a lane cannot start yet", account=self._ctx.account_id, error=repr(error)[:200])
                 await asyncio.sleep(_LOOK_SECONDS)
         self._settler.start()
         for attempt in list(self._kept.attempts.values()):

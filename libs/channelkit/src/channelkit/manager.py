@@ -113,10 +113,12 @@ class ChannelManager:
         for account_id in await leases.acquire(wanted):
             self._begin(account_id)
         for account_id in leases.accounts():
-            if account_id not in self.runners and account_id in wanted:
-                self._begin(account_id)
-            elif account_id not in self.runners:
+            if account_id in self.runners:
+                continue
+            if account_id not in wanted:
                 await leases.release(account_id)
+            elif leases.held(account_id) is not None:  # else a runner would only step back again
+                self._begin(account_id)
         for account_id in leases.too_many(set(wanted)):
             self._spawn_leaving(self.runners[account_id])
 

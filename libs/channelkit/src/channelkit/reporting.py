@@ -116,7 +116,8 @@ class Reporter:
         try:
             await self._bucket.put(state.account_id, state)
         except KurirError as error:
-            _log.warning("state not written", account=state.account_id, error=str(error))
+            if self._bucket.bus.connected:  # that it is away the bus says once, and not each account
+                _log.warning("state not written", account=state.account_id, error=str(error))
             self._urgent = True
             return False
         self._written = state
