@@ -153,3 +153,24 @@ async def test_while_nats_is_away_the_pipe_refuses_at_once_and_nothing_comes_lat
     await wait_until(lambda: bus.connected)
     acknowledged = await bus.pipe.publish(SUBJECT, b"first")
     assert (await acknowledged).seq == 1
+
+
+@pytest.mark.parametrize("spare", [0, 50, 4_000])
+async def test_what_is_too_large_with_its_headers_alone_is_refused_and_ends_no_connection(events_stream, spare):
+    """The server counts the headers and ends a connection that sends more; nats-py counts the content alone."""
+    size = events_stream.nc.max_payload - spare
+    if spare < 1_000:
+        with pytest.raises(Permanent) as large:
+            await events_stream.publish(SUBJECT, b"x" * size)
+        assert large.value.reason == "too_large"
+    else:
+        await events_stream.publish(SUBJECT, b"x" * size)
+    assert events_stream.nc.stats["reconnects"] == 0
+
+
+async def test_an_error_of_the_protocol_ends_one_connection_and_not_the_process(events_stream):
+    """nats-py closes for good after most errors of the server."""
+    bus = events_stream
+    bus.direct.write(b"HPUB too.large 12 99999999\r\n")
+    await wait_until(lambda: bus.nc.stats["reconnects"] == 1 and bus.connected)
+    await bus.publish(SUBJECT, tagged())

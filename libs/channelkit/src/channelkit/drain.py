@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from servicekit.bus import Bus
 from servicekit.bus_errors import translated
 from servicekit.clock import utcnow
+from servicekit.delivery.settle import fitting
 from servicekit.errors import Conflict
 from servicekit.failpoints import failpoint
 from servicekit.ledger import Found, Ledger
@@ -77,6 +78,7 @@ async def _end(  # noqa: PLR0917
             ERROR: f"malformed: {error.error_count()} fields do not fit",
             STREAM_SEQUENCE: str(sequence),
         }
+        data, headers = fitting(bus, data, headers, headers)
         await bus.publish(subjects.dead_letter(subject), data, headers=headers)
         return
     entry = await _decide(ledger, command, reason, detail)

@@ -14,10 +14,10 @@ from nats.aio.client import Client
 from nats.js import JetStreamContext
 from pydantic import BaseModel
 
-from servicekit import tracing
+from servicekit import nats_repairs, tracing
 from servicekit.bus_errors import translated
 from servicekit.clock import utcnow
-from servicekit.direct import Direct
+from servicekit.direct import Direct, block
 from servicekit.errors import Unavailable
 from servicekit.logs import get_logger
 from servicekit.metrics import PUBLISHED
@@ -28,6 +28,7 @@ Callback = Callable[[], Awaitable[None]]
 Payload = Message | BaseModel | bytes
 
 _log = get_logger("servicekit.bus")
+_MOST_HEADERS = 16 * 1024
 
 
 class Bus:
@@ -174,6 +175,7 @@ class Bus:
         self.require()
         data, all_headers = self.envelope(message, msg_id, headers)
         with translated(subject):
+            self._fits(data, all_headers)
             ack = await self.js.publish(subject, data, timeout=timeout, headers=all_headers)
         PUBLISHED.labels(subject.split(".", 1)[0]).inc()
         return ack.seq
@@ -184,6 +186,7 @@ class Bus:
         data, headers = self.envelope(message)
         headers.pop(MSG_ID, None)
         with translated(subject):
+            self._fits(data, headers)
             return bytes((await self.nc.request(subject, data, timeout=timeout, headers=headers)).data)
 
     async def hint(self, subject: str, message: Payload, headers: Mapping[str, str] | None = None) -> None:
@@ -206,6 +209,11 @@ class Bus:
         data = message if isinstance(message, bytes) else message.model_dump_json().encode()
         return data, {**made, tracing.TRACEPARENT: tracing.child(), **(headers or {})}
 
+    def _fits(self, data: bytes, headers: Mapping[str, str]) -> None:
+        """Raise MaxPayloadError where the server would end the connection: it counts headers, nats-py does not."""
+        if len(data) > self.nc.max_payload - _MOST_HEADERS and len(data) + len(block(headers)) > self.nc.max_payload:
+            raise nats.errors.MaxPayloadError
+
     async def _connect(self) -> None:
         while True:
             try:
@@ -221,7 +229,7 @@ class Bus:
         self.ready.set()
 
     async def _open(self) -> None:
-        _forgive_cancelled_flushes(self.nc)
+        nats_repairs.apply(self.nc)
         self._js = self.nc.jetstream(timeout=5)
         self._direct = Direct(self.nc)
         self._pipe = Pipe(self.nc)
@@ -260,18 +268,6 @@ class Bus:
         _log.info("NATS is back")
         for callback in self._reconnect_callbacks:
             await _survive(callback(), "a reconnect callback")
-
-
-def _forgive_cancelled_flushes(nc: Client) -> None:
-    """Keep nats-py's read loop alive: 2.16 answers a flush that was cancelled, raises, and stops reading for 9 s."""
-    process = nc._process_pong  # noqa: SLF001
-
-    async def process_pong() -> None:
-        if nc._pongs and nc._pongs[0].done():  # noqa: SLF001
-            nc._pongs[0] = asyncio.get_running_loop().create_future()  # noqa: SLF001
-        await process()
-
-    nc._process_pong = process_pong  # type: ignore[method-assign]  # noqa: SLF001
 
 
 async def _survive(work: Awaitable[Any], what: str) -> None:

@@ -1,6 +1,7 @@
 """What becomes of a message whose handling failed: again later, or to the dead letters. Never silently away."""
 
 import json
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ from nats.aio.msg import Msg
 from nats.js import api
 from pydantic import ValidationError
 
+from servicekit.direct import block
 from servicekit.errors import Permanent, Retry, Unavailable
 from servicekit.logs import get_logger
 from servicekit.metrics import HANDLED
@@ -19,6 +21,10 @@ if TYPE_CHECKING:
 _log = get_logger("servicekit.delivery")
 _HOPELESS = (Permanent, ValidationError, json.JSONDecodeError, UnicodeDecodeError)
 _NAK_WHEN_DLQ_REFUSES_SECONDS = 5.0
+_FIT = re.compile(r"(?!Nats-)[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+"""Header names that a letter keeps: not the stream's own, and those that nats-py writes (RFC 9110's tokens)."""
+_SPARE_BYTES = 300
+"""For a trace, and the words that it was cut."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +84,7 @@ async def _bury(bus: "Bus", msg: Msg, error: Exception, tries: int) -> str:
 async def dead_letter(bus: "Bus", msg: Msg, error: Exception, tries: int) -> None:
     """Publish a copy with error, tries and origin in its headers; the same message twice gives one letter."""
     meta = msg.metadata
-    kept = {name: value for name, value in (msg.headers or {}).items() if not name.startswith("Nats-")}
+    kept = {name: value for name, value in (msg.headers or {}).items() if _FIT.fullmatch(name)}
     about = {
         api.Header.MSG_ID: f"{meta.stream}.{meta.sequence.stream}.{meta.consumer}",
         headers.ERROR: _text(error),
@@ -87,8 +93,25 @@ async def dead_letter(bus: "Bus", msg: Msg, error: Exception, tries: int) -> Non
         headers.STREAM_SEQUENCE: str(meta.sequence.stream),
     }
     bus.require()
-    await bus.js.publish(subjects.dead_letter(msg.subject), msg.data, timeout=5, headers={**kept, **about})
+    data, all_headers = fitting(bus, msg.data, {**kept, **about}, about)
+    await bus.js.publish(subjects.dead_letter(msg.subject), data, timeout=5, headers=all_headers)
     _log.error("message is dead", subject=msg.subject, sequence=meta.sequence.stream, tries=tries, error=_text(error))
+
+
+def fitting(
+    bus: "Bus", data: bytes, all_headers: dict[str, str], needed: dict[str, str]
+) -> tuple[bytes, dict[str, str]]:
+    """Return content and headers of a dead letter: without all but the needed headers, then cut, where NATS takes no more.
+
+    A message may be as large as NATS takes before its letter's own headers are added.
+    """
+    room = bus.nc.max_payload - len(block(all_headers)) - _SPARE_BYTES
+    if len(data) <= room:
+        return data, all_headers
+    room = bus.nc.max_payload - len(block(needed)) - _SPARE_BYTES
+    cut = data[: max(0, room)]
+    said = f"{needed[headers.ERROR]} (cut: {len(cut)} of {len(data)} bytes)"
+    return cut, {**needed, headers.ERROR: said}
 
 
 def _text(error: Exception) -> str:
