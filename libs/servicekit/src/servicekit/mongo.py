@@ -30,6 +30,7 @@ __all__ = [
     "UpdateMany",
     "UpdateOne",
     "connect",
+    "drop_indexes",
     "ensure_indexes",
 ]
 
@@ -243,3 +244,12 @@ async def ensure_indexes(collection: Collection, indexes: Sequence[IndexModel]) 
             await collection.raw.create_indexes(list(indexes))
     except OperationFailure as error:
         raise Permanent("index", f"{collection.name}: {error}") from error
+
+
+async def drop_indexes(collection: Collection, names: Sequence[str]) -> None:
+    """Drop those of these indexes that are there."""
+    async with translated(collection.raw):
+        there = await collection.raw.index_information()
+        for name in names:
+            if name in there:
+                await collection.raw.drop_index(name)

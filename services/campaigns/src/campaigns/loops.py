@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 
-from campaigns import relay
+from campaigns import relay, upgrade
 from campaigns.campaign import store as campaign_store
 from campaigns.contacts import groups
 from campaigns.contacts import store as contact_store
@@ -29,7 +29,7 @@ _INDEXES = (
 _LOOPS = (
     incarnation.run,
     counts.run, sweeper.run, purging.run, relay.run, imports.run, groups.keep_counts, recovery.run,
-    orphans.run,
+    orphans.run, upgrade.run,
 )  # fmt: skip
 
 

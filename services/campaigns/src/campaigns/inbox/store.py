@@ -88,9 +88,12 @@ def effects(received: Received, conversation: str, campaign: str | None) -> list
 
 
 def latest(conversation: str, at: datetime, line: str, direction: str) -> UpdateOne:
-    """Return the write that shows a message in the list, unless a later one is shown already."""
+    """Return the write that shows a message in the list, unless a later one is shown already.
+
+    What an older version stored has no `shown_ms` until `upgrade` gives it one.
+    """
     shown = shown_as(at, line, direction)
-    return UpdateOne({"_id": conversation, "shown_ms": {"$lte": shown["shown_ms"]}}, {"$set": shown})
+    return UpdateOne({"_id": conversation, "shown_ms": {"$not": {"$gt": shown["shown_ms"]}}}, {"$set": shown})
 
 
 def shown_as(at: datetime, line: str, direction: str) -> Document:

@@ -46,9 +46,14 @@ def new_row(
     return {
         "_id": row, "campaign": campaign, "account": account, "channel": str(channel), "batch": None, "k": 0,
         "state": "pending", "kind": kind, "wanted": 0, "tries": 0, "not_before": EPOCH, "to": dict(to), "key": key,
-        "name_key": (to.get("name") or "").casefold() or None, "contact": None, "vars": {}, "reason": "", "detail": "",
+        "name_key": name_key(to.get("name")), "contact": None, "vars": {}, "reason": "", "detail": "",
         "bounced": None, "answered_at": None, "created_at": now, "queued_at": None, "sent_at": None, "updated_at": now,
     }  # fmt: skip
+
+
+def name_key(name: str | None) -> str | None:
+    """Return what a row is found by beside its address: names are searched without regard to case."""
+    return (name or "").casefold() or None
 
 
 def placed(row: Row, number: int, seq: int) -> Row:
