@@ -5,11 +5,11 @@ from collections import Counter
 
 import pytest
 from contracts import subjects
-from contracts.inbox import Cancelled, Failed, Sent
-from servicekit.errors import Conflict, Retry
+from contracts.inbox import Cancelled, Failed, Sent, Unknown
+from servicekit.errors import Conflict, Permanent, Retry
 from servicekit.settings import ServiceSettings
 
-from tests.integration.channelkit.lane_support import ACCOUNT, World, command, raising, world_on
+from tests.integration.channelkit.lane_support import ACCOUNT, World, command, doing, raising, world_on
 from tests.support.servers import NatsServer
 
 
@@ -95,3 +95,42 @@ async def test_accounts_do_not_take_each_others_commands(world: World):
     await asyncio.sleep(0.3)
     assert await world.left() == 1
     assert world.platform.texts() == ["hello 0"]
+
+
+async def test_a_sent_message_keeps_its_command_until_its_event_is_stored(world: World):
+    """The inbox stream refuses: the ledger alone is not enough for an acknowledgement."""
+    config = (await world.bus.js.stream_info("INBOX")).config
+    await world.bus.js.delete_stream("INBOX")
+    made = await world.send(0)
+    await world.replica()
+
+    async def written() -> bool:
+        entry = await world.entry(made)
+        return entry is not None and entry.state == "sent"
+
+    await world.eventually(written)
+    await asyncio.sleep(0.5)
+    assert await world.left() == 1
+    await world.bus.js.add_stream(config)
+    (event,) = await world.outcomes(1)
+    assert isinstance(event, Sent)
+    await world.settled()
+    assert len(world.platform.received) == 1
+
+
+async def test_a_refusal_is_told_as_the_ledger_has_it(world: World):
+    """Its event waits for the ledger: campaigns gave up on the claim first, so `unknown` is what everybody hears."""
+
+    async def swept(out) -> None:
+        found = await world.ledger.read(out.command.ledger_key)
+        end = found.entry.model_copy(update={"state": "unknown", "token": None, "reason": "swept"})
+        await world.ledger.write(out.command.ledger_key, end, found.revision)
+        raise Permanent("refused", "550 no")
+
+    world.platform.acts["to0"] = [doing(swept)]
+    await world.send(0)
+    await world.replica()
+    (event,) = await world.outcomes(1)
+    await world.settled()
+    assert [type(one) for one in await world.events()] == [Unknown]
+    assert event.reason == "swept"
