@@ -56,7 +56,7 @@ class Puller:
             await self._direct.end(self._replies)
             self._replies = None
         if self._bus.connected:
-            self._direct.write(*(pub(one.reply, b"", b"-NAK") for one in self._buffer))
+            self._direct.write(b"".join([pub(one.reply, b"", b"-NAK") for one in self._buffer]))
         self._buffer.clear()
 
     async def next(self, stopping: asyncio.Event) -> list[Msg]:
