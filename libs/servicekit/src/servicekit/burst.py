@@ -2,8 +2,6 @@
 
 import asyncio
 
-from nats.js import errors as js_errors
-
 from servicekit.direct import Delivery
 from servicekit.pipe import Pipe, acknowledgement
 
@@ -58,6 +56,6 @@ def _refusal(answer: Delivery | None) -> Exception | None:
         return None
     try:
         acknowledgement(answer)
-    except js_errors.Error as error:
+    except Exception as error:  # refused, or an answer nobody understands
         return error
     return None

@@ -54,9 +54,10 @@ class Pipe:
             self._timer.cancel()
         waiting, self._waiting = self._waiting, {}
         for _, heard in waiting.values():
-            heard(None, nats.errors.ConnectionClosedError())
-        if self._replies is not None and self._nc.is_connected:
-            await self._replies.unsubscribe()
+            self._refuse(heard, nats.errors.ConnectionClosedError())
+        replies, self._replies = self._replies, None
+        if replies is not None and self._nc.is_connected:
+            await replies.unsubscribe()
 
     def post(  # called for each write of a lane
         self, subject: bytes, payload: bytes, heard: Heard, head: bytes = b"", *, soon: bool = False
@@ -101,6 +102,7 @@ class Pipe:
     async def _send(
         self, subject: str, payload: bytes, headers: Mapping[str, str] | None, read: Callable[[Delivery], Any]
     ) -> asyncio.Future[Any]:
+        topic, head = subject.encode(), block(headers) if headers else b""  # raises before a place is taken
         await self._permits.acquire()
         future: asyncio.Future[Any] = self._loop.create_future()
         future.add_done_callback(self._settled)
@@ -112,7 +114,7 @@ class Pipe:
             if not future.done():
                 _resolve(future, answer, error, read)
 
-        self.post(subject.encode(), payload, heard, block(headers) if headers else b"")
+        self.post(topic, payload, heard, head)
         await self._direct.drained()
         return future
 
@@ -122,6 +124,7 @@ class Pipe:
             done.exception()  # a caller that does not look must not cause a warning at exit
 
     def _refuse(self, heard: Heard, error: Exception) -> None:
+        """Tell one, later: what it raises must not keep the others from hearing."""
         self._loop.call_soon(heard, None, error)
 
     def _on_reply(self, answer: Delivery) -> None:
@@ -141,7 +144,7 @@ class Pipe:
                 self._timer = loop.call_at(until, self._expire)
                 return
             del self._waiting[number]
-            heard(None, nats.errors.TimeoutError())
+            self._refuse(heard, nats.errors.TimeoutError())
 
 
 def stored(answer: Delivery | None) -> bool:
