@@ -189,9 +189,13 @@ class Database:
         """Wrap Motor's client."""
         self.client, self.name = client, name
         self.raw = client[name]
+        self._collections: dict[str, Collection] = {}
 
     def __getitem__(self, name: str) -> Collection:
-        return Collection(self.raw[name])
+        found = self._collections.get(name)
+        if found is None:  # Motor makes two objects each time
+            found = self._collections[name] = Collection(self.raw[name])
+        return found
 
     async def ping(self) -> float:
         """Return the seconds it took to read something. Raises Unavailable.

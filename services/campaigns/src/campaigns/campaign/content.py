@@ -40,9 +40,13 @@ class Compiled:
         """Return the variables a recipient should have; a recipient with all of them misses nothing for sure."""
         return frozenset(self.variables)
 
+    def has_all(self, variables: Vars) -> bool:
+        """Return whether nothing can be missing, without rendering."""
+        return self.needed <= variables.keys()
+
     def missing(self, variables: Vars, row: str) -> list[str]:
         """Return the variables that would be asked for in vain (`default` does not ask), in order."""
-        if self.needed <= variables.keys():
+        if self.has_all(variables):
             return []
         with noting() as noted:
             for template in self.templates:
