@@ -1,6 +1,7 @@
 """A lane that is cut short between an answer and its bookkeeping, or whose helpers fail: no attempt is sent again or lost."""
 
 import asyncio
+from collections import Counter
 
 import nats.errors
 import pytest
@@ -82,3 +83,32 @@ async def test_a_refusal_that_cannot_be_told_is_settled_all_the_same(world: Worl
     replica.lane._senders._refused = refused
     (event,) = await world.outcomes(1, seconds=6)
     assert isinstance(event, Failed)
+
+
+async def test_nothing_is_left_over_however_often_the_lane_stops_and_nats_goes(world: World, fresh_nats: NatsServer):
+    """Every attempt, every waiting callback and every subscription ends: what stayed would fill the window for good."""
+    for number in range(200):
+        await world.send(number)
+    world.pace(per_second=120)
+    replica = await world.replica()
+    await world.outcomes(10)
+    parser, nc = replica.bus.direct._handlers, replica.bus.nc
+    handlers, subscriptions = len(parser), len(nc._subs)
+    for turn in range(8):
+        replica.switch(worker=False)
+        await asyncio.sleep(0.02 * turn)
+        replica.switch(worker=True)
+        if turn == 4:
+            fresh_nats.kill()
+            await asyncio.sleep(0.3)
+            fresh_nats.start()
+            await world.bus.wait_connected(15)
+        await asyncio.sleep(0.1)
+    await world.outcomes(200, seconds=40)
+    await world.settled(20)
+    await world.eventually(lambda: not replica.lane._kept.attempts)
+    await world.eventually(lambda: not replica.bus.pipe._waiting)
+    assert len(parser) <= handlers
+    assert len(nc._subs) <= subscriptions
+    assert replica.lane.status.queue_length == 0
+    assert max(Counter(world.platform.texts()).values()) == 1
