@@ -2,14 +2,17 @@
 
 import asyncio
 from collections import Counter
+from datetime import UTC, datetime
 
 import pytest
+from channelkit.lane import drain
 from contracts import subjects
 from contracts.inbox import Cancelled, Failed, Sent, Unknown
+from contracts.state import LedgerEntry
 from servicekit.errors import Conflict, Permanent, Retry
 from servicekit.settings import ServiceSettings
 
-from tests.integration.channelkit.lane_support import ACCOUNT, World, command, doing, raising, world_on
+from tests.integration.channelkit.lane_support import ACCOUNT, CHANNEL, World, command, doing, raising, world_on
 from tests.support.servers import NatsServer
 
 
@@ -134,3 +137,16 @@ async def test_a_refusal_is_told_as_the_ledger_has_it(world: World):
     await world.settled()
     assert [type(one) for one in await world.events()] == [Unknown]
     assert event.reason == "swept"
+
+
+async def test_draining_calls_unknown_what_a_holder_that_is_gone_had_claimed(world: World):
+    """It may have gone out: only what nobody claimed is failed for certain, and what has its end keeps it."""
+    made = [await world.send(number) for number in range(70)]
+    for one, state in ((made[0], "claimed"), (made[1], "sent"), (made[2], "released")):
+        entry = LedgerEntry.model_validate({"state": state, "token": "gone", "at": datetime.now(UTC)})
+        await world.ledger.write(one.ledger_key, entry, 0)
+    assert await drain(world.bus, CHANNEL, ACCOUNT) == 70
+    events = {event.row: type(event) for event in await world.events()}
+    assert [events[f"row{number}"] for number in range(4)] == [Unknown, Sent, Failed, Failed]
+    assert len(events) == 70
+    assert await world.left() == 0

@@ -97,7 +97,10 @@ class DirectParser(Parser):
             self._rest.clear()
         self._wanted = 0
         resets = self._resets
-        taken = await self._take(data)
+        try:
+            taken = await self._take(data)
+        except (ValueError, IndexError) as error:  # any other error would end nats-py's read loop, unnoticed for 9 s
+            raise ProtocolError from error
         if taken < len(data) and resets == self._resets:
             self._rest += data[taken:]
 
