@@ -174,3 +174,15 @@ def test_attachments_come_back_byte_for_byte_with_their_names():
     assert all(part.get_payload(decode=True) == data for part in files)
     assert message.get_body(("html",)).get_content().rstrip() == "<p>teks</p>"
     assert message.get_body(("plain",)).get_content().rstrip() == "teks"
+
+
+def test_texts_that_are_kept_are_those_of_their_message():
+    """What was encoded for one recipient is used for another only where it is the same text of the same kind."""
+    contents = [(text, html) for text in ("Isi", "Isi ", "x" * 20_000) for html in (None, "Isi", "Isi ")]
+    for text, html in [*contents, *reversed(contents)]:
+        one = command(content={"subject": "Halo", "text": text, "html": html})
+        made = parsed(Composer(SETTINGS).compose(one).raw)
+        kinds = [
+            (part.get_content_type(), lines(part.get_content())) for part in made.walk() if not part.is_multipart()
+        ]
+        assert kinds == [(k, lines(t)) for k, t in (("text/plain", text), ("text/html", html)) if t is not None]

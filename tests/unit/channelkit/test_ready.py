@@ -1,6 +1,6 @@
 """What a lane writes as ready bytes is what the models would have written."""
 
-from datetime import UTC
+from datetime import UTC, datetime
 
 from channelkit import ends, ready
 from contracts.channels import Channel
@@ -8,7 +8,7 @@ from contracts.commands import OURS, Content, Recipient, SendMessage
 from contracts.headers import cloud_event
 from contracts.inbox import Sent
 from contracts.state import LedgerEntry
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from servicekit.direct import Delivery
 
@@ -23,6 +23,12 @@ COMMANDS = st.builds(
 )  # fmt: skip
 
 
+EXAMPLE = SendMessage(
+    id="c1", source=OURS, account_id="acc_1", row="r1", batch="b.1", not_after=datetime(2030, 1, 1, tzinfo=UTC),
+    to=Recipient(address="a@b.c"), content=Content(text="hi"),
+)  # fmt: skip
+
+
 @given(token=IDS, tries=st.integers(0, 9), ids=PLATFORM_IDS, at=MOMENTS)
 def test_ledger_entries(token, tries, ids, at):
     claim = LedgerEntry(state="claimed", token=token, tries=tries, at=at)
@@ -32,6 +38,8 @@ def test_ledger_entries(token, tries, ids, at):
 
 
 @given(command=COMMANDS, tries=st.integers(1, 9), ids=PLATFORM_IDS, at=MOMENTS)
+@example(command=EXAMPLE, tries=1, ids=[], at=datetime(2026, 1, 2, 3, 4, 5, 0, UTC))
+@example(command=EXAMPLE, tries=1, ids=[], at=datetime(2026, 1, 2, 3, 4, 5, 999, UTC))
 def test_events(command, tries, ids, at):
     events = ready.SentEvents(Channel.EMAIL, "acc_1", "channel-email")
     entry = LedgerEntry(state="sent", token="t", tries=tries, platform_ids=ids, at=at)

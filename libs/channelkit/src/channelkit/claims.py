@@ -38,7 +38,8 @@ class Claims:
         try:
             self._check_gate()
             self._check_time(attempt)
-            await self._check_suppressions(attempt)
+            if attempt.forbidden or attempt.cleared_at < self._ctx.clock.boottime() - _CLEARED_SECONDS:
+                await self._check_suppressions(attempt)
             if not attempt.claimed:
                 await self._claim(attempt)
         except Unavailable as error:

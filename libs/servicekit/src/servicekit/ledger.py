@@ -75,12 +75,12 @@ class Ledger:
         answer: asyncio.Future[Delivery] = asyncio.get_running_loop().create_future()
         self.post(key, data, revision, partial(_settle, answer))
         try:
-            with translated(key):
-                return acknowledgement(await answer).seq
+            return acknowledgement(await answer).seq
         except Exception as error:
             if is_wrong_last(error):
                 raise Conflict(f"{key} was written by somebody else") from error
-            raise
+            with translated(key):
+                raise
 
     def post(self, key: str, data: bytes, revision: int, heard: Heard) -> None:
         """Write a ready entry through the pipe and let *heard* hear the answer. Raises Unavailable before a connection."""

@@ -111,8 +111,8 @@ def _body(command: SendMessage, attachments: tuple[EncodedAttachment, ...]) -> b
     content = command.content
     if len(attachments) != len(content.attachments):
         raise Permanent("attachment_missing", "an attachment was not loaded")
-    pieces = [_text(b"plain", content.text)] if content.text or content.html is None else []
-    pieces += [_text(b"html", content.html)] if content.html is not None else []
+    pieces = [_part(b"plain", content.text)] if content.text or content.html is None else []
+    pieces += [_part(b"html", content.html)] if content.html is not None else []
     before, between, after = _skeleton(len(pieces))
     inner = before + between.join(pieces) + after
     if not attachments:
@@ -145,7 +145,19 @@ def _attachment_head(content_type: str, filename: str) -> bytes:
 
 
 _QUOTED = b'; charset="utf-8"\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n'
+_LONGEST_KEPT = 16_384
+"""Characters. The 32 texts kept take 5 MB at the very most, some 0.1 MB as a rule."""
 _BASE64 = b'; charset="utf-8"\r\nContent-Transfer-Encoding: base64\r\n\r\n'
+
+
+def _part(subtype: bytes, text: str) -> bytes:
+    """Return a text part; what many recipients get alike is encoded once."""
+    return _kept(subtype, text) if len(text) <= _LONGEST_KEPT else _text(subtype, text)
+
+
+@functools.lru_cache(maxsize=32)
+def _kept(subtype: bytes, text: str) -> bytes:
+    return _text(subtype, text)
 
 
 def _text(subtype: bytes, text: str) -> bytes:

@@ -43,6 +43,7 @@ class Wire(asyncio.Protocol):
         self._wanted = 1
         self._waiter: asyncio.Future[None] | None = None
         self._lost: str | None = None
+        self._loop = asyncio.get_running_loop()
         self.deadline = Deadline()
         """For whoever waits for an answer of this connection."""
         opened.transport.set_protocol(self)
@@ -77,7 +78,7 @@ class Wire(asyncio.Protocol):
         while len(self._replies) < self._wanted:
             if self._lost is not None:
                 raise ConnectionLost(self._lost)
-            self._waiter = asyncio.get_running_loop().create_future()
+            self._waiter = self._loop.create_future()
             await self._waiter
         for _ in range(self._ignored):
             self._replies.popleft()
