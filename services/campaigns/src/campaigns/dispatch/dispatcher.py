@@ -112,6 +112,7 @@ class Dispatcher:
 
     async def _withdraw(self, lease: Lease, status: str) -> float | None:
         if status == "cancelled":
+            await recall.note_all(self.ctx, lease)
             await recall.end_pending(self.ctx, lease, "cancelled", "cancelled")
         asked = await recall.recall(self.ctx, lease, status)
         return LATER if asked else None

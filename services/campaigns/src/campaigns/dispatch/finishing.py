@@ -4,6 +4,7 @@ from contracts import subjects
 from contracts.events import CampaignFinished
 from contracts.ids import digest
 from servicekit.clock import utcnow
+from servicekit.mongo import Document
 
 from campaigns import relay
 from campaigns.campaign.store import CAMPAIGNS, collection
@@ -35,11 +36,14 @@ def _left(found: dict[str, int]) -> bool:
 
 
 async def _count_all(ctx: Context, lease: Lease) -> dict[str, int]:
+    """Return what was counted now: a slice that changed meanwhile keeps its older counts, which may know of nothing."""
+    found: list[Document] = []
     for account, numbers in lease.campaign["numbers"].items():
         for number in range(0, int(numbers), SLICE_ROWS):
-            await counts.recount(ctx, slice_of(lease.id, account, number))
-        await lease.write({})
-    return await counts.of_campaign(ctx, lease.id)
+            found.append({"counts": await counts.recount(ctx, slice_of(lease.id, account, number))})
+            await lease.keep()
+    await lease.write({})
+    return counts.total(found)
 
 
 async def _close(ctx: Context, lease: Lease, found: dict[str, int]) -> bool:

@@ -7,7 +7,7 @@ from campaigns.dispatch.batch import Batch
 from campaigns.dispatch.cancelling import cancel_queued
 from campaigns.dispatch.lease import Lease
 from campaigns.outbox import counts
-from campaigns.outbox.rows import ROWS, SLICE_ROWS
+from campaigns.outbox.rows import ROWS, SLICE_ROWS, slice_of
 
 
 async def recall(ctx: Context, lease: Lease, reason: str) -> bool:
@@ -21,6 +21,19 @@ async def recall(ctx: Context, lease: Lease, reason: str) -> bool:
     if opened:
         await lease.write({"$set": {"open": []}})  # never published again: its rows are recalled
     return asked > 0
+
+
+async def note_all(ctx: Context, lease: Lease) -> None:
+    """Have every slice looked at of a campaign whose expansion ends here.
+
+    Whoever stored rows may have died before noting their slices, and the part is never done again, which would note them.
+    """
+    if (lease.campaign.get("expansion") or {}).get("phase") == "done":
+        return
+    numbers = lease.campaign["numbers"].items()
+    await counts.touch(
+        ctx, [slice_of(lease.id, account, n) for account, most in numbers for n in range(0, int(most), SLICE_ROWS)]
+    )
 
 
 async def end_pending(ctx: Context, lease: Lease, state: str, reason: str, account: str | None = None) -> None:

@@ -10,13 +10,14 @@ from collections.abc import Sequence
 
 from contracts.channels import Channel
 from servicekit.clock import utcnow
+from servicekit.errors import Unavailable
 
 from campaigns.campaign import expansion
 from campaigns.dispatch import batch as batches
 from campaigns.dispatch.queues import Queues
 from campaigns.dispatch.selecting import Chosen
 from campaigns.dispatch.steps import Sending, plan
-from campaigns.outbox.rows import Row
+from campaigns.outbox.rows import EPOCH, Row
 
 SMALLEST = 100
 """Fewer rows are stored pending: a batch costs some writes of its own."""
@@ -35,11 +36,13 @@ class Straight:
 
     async def take(self, rows: Sequence[Row]) -> list[Row]:
         """Store and publish what may go at once, and return the rest. Raises Unavailable, LeaseLost."""
-        rest = [row for row in rows if row["state"] != "pending"]
+        rest: list[Row] = []
         slices: dict[str, list[Row]] = defaultdict(list)
         for row in rows:
-            if row["state"] == "pending":
+            if row["state"] == "pending" and row["not_before"] == EPOCH:
                 slices[row["slice"]].append(row)
+            else:
+                rest.append(row)
         for some in slices.values():
             rest += await self._fill(some)
         return rest
@@ -82,8 +85,10 @@ class Straight:
     async def _queue(self, rows: list[Row]) -> None:
         ctx, lease, first = self._sending.ctx, self._sending.lease, rows[0]
         chosen = Chosen(first["number"], rows[-1]["number"], len(rows))
-        channel = Channel(first["channel"])
-        batch = plan(ctx, lease, first["account"], chosen, ctx.incarnations.get(channel) or "")
+        life = ctx.incarnations.get(first["channel"])
+        if life is None:  # forgotten since room was asked for: a batch of no bus could never be published
+            raise Unavailable(f"the bus of {first['channel']} is not verified")
+        batch = plan(ctx, lease, first["account"], chosen, life)
         await batches.open_batch(lease, batch)
         await batches.announce(ctx, batch)
         await lease.keep()
@@ -92,4 +97,4 @@ class Straight:
             row.update(marked)
         new = await expansion.store(ctx, rows)
         await self._sending.put(batch, rows if new else None)
-        self._queues.added(channel, batch.account, len(rows))
+        self._queues.added(Channel(batch.channel), batch.account, len(rows))
