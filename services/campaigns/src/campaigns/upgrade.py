@@ -11,6 +11,7 @@ from servicekit.mongo import Document, UpdateOne, drop_indexes
 
 from campaigns import paging
 from campaigns.context import Context
+from campaigns.inbox import domain
 from campaigns.outbox.rows import ROWS, name_key
 from campaigns.outbox.zones import SLICES
 
@@ -18,8 +19,8 @@ UPGRADES = "upgrades"
 LISTS = "lists-by-zones"
 WINDOW = 1_000
 """Documents looked at in one go."""
-NO_LONGER = ("batch_1", "find_1")
-"""Indexes of the rows that an older version made; each costs every write."""
+NO_LONGER = {ROWS: ("batch_1", "find_1"), "conversations": ("search_1",)}
+"""Indexes that an older version made; each costs every write."""
 FEW_ROWS = 1_000
 
 
@@ -37,11 +38,15 @@ async def run(ctx: Context) -> None:
 
 
 async def conversations(ctx: Context) -> None:
-    """Give conversations the unindexed time that guards their newest line."""
+    """Give conversations the unindexed time that guards their newest line, and the beginnings they are found by."""
     talks = ctx.db["conversations"]
     async for some in _some(talks.find({"shown_ms": None}, {"last_ms": 1})):
         await talks.bulk_write(
             [UpdateOne({"_id": c["_id"], "shown_ms": None}, {"$set": {"shown_ms": c["last_ms"]}}) for c in some]
+        )
+    async for some in _some(talks.find({"begins": None}, {"search": 1})):
+        await talks.bulk_write(
+            [UpdateOne({"_id": c["_id"]}, {"$set": {"begins": domain.begins(c["search"])}}) for c in some]
         )
 
 
@@ -75,7 +80,8 @@ async def indexes(ctx: Context) -> None:
     index over more than a few rows stays.
     """
     if "storageEngines" in await ctx.db.build_info() or await paging.top(ctx.db[ROWS], "seq") <= FEW_ROWS:
-        await drop_indexes(ctx.db[ROWS], NO_LONGER)
+        for collection, names in NO_LONGER.items():
+            await drop_indexes(ctx.db[collection], names)
 
 
 async def _some(found: AsyncIterator[Document]) -> AsyncIterator[list[Document]]:

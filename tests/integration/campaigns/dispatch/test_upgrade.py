@@ -18,7 +18,8 @@ async def made_old(db: Database) -> None:
         find = [row["key"], row["to"]["name"].casefold(), *contact]
         await db["rows"].update_one({"_id": row["_id"]}, {"$set": {"find": find}, "$unset": {"name_key": ""}})
     await db["slices"].update_many({}, {"$unset": dict.fromkeys(_ZONES, ""), "$set": {"dirty": False}})
-    await db["conversations"].update_many({}, {"$unset": {"shown_ms": ""}})
+    await db["conversations"].update_many({}, {"$unset": {"shown_ms": "", "begins": ""}})
+    await ensure_indexes(db["conversations"], [IndexModel("search")])
     await ensure_indexes(db["rows"], [IndexModel("batch"), IndexModel("find")])
     await db.raw["rows"].drop_index("name_key_1")
     await db.raw[upgrade.UPGRADES].drop()
@@ -58,7 +59,8 @@ async def test_what_the_version_before_stored_goes_on_working(fresh_nats: NatsSe
         db = service.ctx.db
         assert not [row async for row in db["rows"].find({"find": {"$exists": True}})]
         assert {row["name_key"] for row in await service.rows(done)} == {f"orang {n}" for n in range(4)}
-        assert not set(await db.raw["rows"].index_information()) & set(upgrade.NO_LONGER)
+        for collection, names in upgrade.NO_LONGER.items():
+            assert not set(await db.raw[collection].index_information()) & set(names)
         await until(lambda: _counted(db))
 
         for wanted, count in (
@@ -68,6 +70,7 @@ async def test_what_the_version_before_stored_goes_on_working(fresh_nats: NatsSe
             assert len(found["items"]) == count, wanted
         talk = (await service.call("GET", "/v1/conversations"))["items"][0]
         assert (talk["preview"], talk["unread"]) == ("halo 9", 3)
+        assert (await db["conversations"].find_one({"begins": "siti"}) or {})["_id"] == talk["id"]
 
         service.lane("acc_2")
         service.lane("acc_3")

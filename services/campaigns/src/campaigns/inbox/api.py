@@ -13,15 +13,16 @@ from servicekit.versions import version_of
 
 from campaigns.contacts import usecases as contacts
 from campaigns.http import Ctx, Cursor, IfMatch, Limit, Operator, Viewer, etag, shown
-from campaigns.inbox import domain, quick_replies, store, usecases
-from campaigns.inbox.usecases import ConversationFilter, ReplyInput
+from campaigns.inbox import domain, listing, quick_replies, store, usecases
+from campaigns.inbox.listing import ConversationFilter
+from campaigns.inbox.usecases import ReplyInput
 from campaigns.media import usecases as media
 from campaigns.media.api import as_download
 from campaigns.suppression import usecases as suppression
 
 conversations = APIRouter(prefix="/v1/conversations", tags=["inbox"])
 _TAGS = nh3.ALLOWED_TAGS - {"img"}  # a picture from outside tells its sender that, when and where it was read
-_HIDDEN = ("applied", "last_ms", "shown_ms", "search")
+_HIDDEN = ("applied", "last_ms", "shown_ms", "search", "begins")
 _BODY_HIDDEN = ("applied", "objects", "ms", "unsent", "thread", "state_at", "references", "platform_id")
 REPLY_BYTES = 2 << 20
 
@@ -54,7 +55,7 @@ async def list_conversations(
     ctx: Ctx, _: Viewer, wanted: Annotated[ConversationFilter, Query()]
 ) -> Page[dict[str, Any]]:
     """List conversations, the one with the newest message first; tab all leaves the archived out."""
-    found = await usecases.listed(ctx, wanted)
+    found = await listing.listed(ctx, wanted)
     return Page(items=[_out(one) for one in found.items], next_cursor=found.next_cursor)
 
 

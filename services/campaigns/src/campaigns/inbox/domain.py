@@ -16,19 +16,9 @@ PREVIEW_CHARS = 200
 REMEMBERED = 200
 """Ids of applied messages a conversation keeps; older ones are kept apart by the message's own `applied`."""
 _REPLY_PREFIX = re.compile(r"^\s*((re|fwd?|bls|balas|aw|sv|antw)\s*(\[\d+\])?\s*:\s*)+", re.IGNORECASE)
-_TABS: dict[str, dict[str, Any]] = {
-    "all": {"closed": {"$ne": "archived"}},
-    "unassigned": {"closed": None, "assignee": None},
-    "assigned": {"closed": None, "assignee": {"$ne": None}},
-    "resolved": {"closed": "resolved"},
-    "archived": {"closed": "archived"},
-}
-TABS = tuple(_TABS)
-
-
-def tab_filter(tab: str) -> dict[str, Any]:
-    """Return which conversations a tab shows. Raises KeyError for none of ours."""
-    return dict(_TABS[tab])
+TABS = ("all", "unassigned", "assigned", "resolved", "archived")
+BEGINNINGS = (12, 8, 4, 2, 1)
+"""Lengths of the beginnings that a conversation is indexed by: a store finds them whole, but reads on from a part."""
 
 
 def conversation_id(account: str, peer: str) -> str:
@@ -88,3 +78,13 @@ def thread_of(last: Mapping[str, Any] | None) -> Thread | None:
 def search_keys(name: str, address: str) -> list[str]:
     """Return the texts whose beginnings find a conversation."""
     return domain.search_keys(name, {f"x:{address}"})
+
+
+def begins(search: Iterable[str]) -> list[str]:
+    """Return the beginnings of the texts a conversation is searched by."""
+    return sorted({text[:length] for text in search for length in BEGINNINGS if len(text) >= length})
+
+
+def begins_with(text: str) -> str:
+    """Return the longest of the beginnings that everything has which begins with *text*. *text* is not empty."""
+    return text[: next(length for length in BEGINNINGS if len(text) >= length)]

@@ -15,9 +15,12 @@ from campaigns.inbox import domain
 Document = dict[str, Any]
 
 
+INDEXED = ("last_ms", "address", "begins", "tags", "campaigns", "assignee", "closed", "account", "channel")
+
+
 async def prepare(ctx: Context) -> None:
     """Create the indexes."""
-    await ensure_indexes(ctx.db["conversations"], [IndexModel("last_ms"), IndexModel("address"), IndexModel("search")])
+    await ensure_indexes(ctx.db["conversations"], [IndexModel(name) for name in INDEXED])
     await ensure_indexes(
         ctx.db["messages"],
         [
@@ -65,11 +68,12 @@ def with_objects(message: Document) -> Document:
 def new_conversation(received: Received, contact: str | None) -> Document:
     """Return what a conversation is when it begins."""
     name = "" if received.own else (received.sender.name or "")
+    search = domain.search_keys(name, received.conversation)
     return {
         "account": received.account_id, "channel": str(received.channel), "address": received.conversation,
         "name": name, "contact": contact, "closed": None, "assignee": None, "unread": 0, "last_at": received.at,
         "last_ms": 0, "shown_ms": 0, "preview": "", "last_direction": "", "subject": received.subject, "campaigns": [], "tags": [],
-        "notes": [], "search": domain.search_keys(name, received.conversation), "applied": [], "version": 1,
+        "notes": [], "search": search, "begins": domain.begins(search), "applied": [], "version": 1,
         "created_at": utcnow(),
     }  # fmt: skip
 

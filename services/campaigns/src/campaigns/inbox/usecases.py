@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from servicekit.clock import utcnow
 from servicekit.errors import Conflict, Invalid, NotFound
 from servicekit.mongo import DuplicateKey, UpdateOne
-from servicekit.pagination import MAX_PAGE, Page
+from servicekit.pagination import Page
 
 from campaigns import paging
 from campaigns.contacts import addresses
@@ -20,7 +20,6 @@ from campaigns.media import usecases as media
 from campaigns.suppression import usecases as suppression
 
 Document = dict[str, Any]
-HOUR_MILLISECONDS = 3_600_000
 MAX_TEXT = 200_000
 
 
@@ -34,38 +33,6 @@ class ReplyInput(BaseModel):
     subject: str | None = Field(default=None, max_length=2000, description="E-mail; `Re: …` where absent")
     attachments: list[str] = Field(default_factory=list, max_length=20, description="Ids of /v1/media")
     client_id: str | None = Field(default=None, max_length=200, description="In place of Idempotency-Key")
-
-
-class ConversationFilter(BaseModel):
-    """Which conversations to list."""
-
-    tab: str = "all"
-    channel: str = ""
-    account: str = ""
-    campaign: str = ""
-    tag: str = ""
-    assignee: str = ""
-    q: str = Field(default="", max_length=320, description="Beginning of a name or address")
-    cursor: str | None = Field(default=None, max_length=500)
-    limit: int = Field(default=50, ge=1, le=MAX_PAGE)
-
-
-async def listed(ctx: Context, wanted: ConversationFilter) -> Page[Document]:
-    """Return conversations, the one with the newest message first. Raises Invalid for an unknown tab."""
-    if wanted.tab not in domain.TABS:
-        raise Invalid({"tab": f"is one of {', '.join(domain.TABS)}"})
-    where = domain.tab_filter(wanted.tab)
-    given = {"channel": wanted.channel, "account": wanted.account, "campaigns": wanted.campaign, "tags": wanted.tag}
-    where |= {name: value for name, value in given.items() if value}
-    if wanted.assignee:
-        where["assignee"] = wanted.assignee
-    if text := addresses.one_line(wanted.q).casefold():
-        where["search"] = {"$elemMatch": {"$gte": text, "$lt": f"{text}\U0010ffff"}}
-    return await paging.newest_first(
-        ctx.db["conversations"], where,
-        key="last_ms", cursor=wanted.cursor, limit=wanted.limit, window=HOUR_MILLISECONDS,
-        highest=domain.milliseconds(utcnow()) + HOUR_MILLISECONDS,
-    )  # fmt: skip
 
 
 async def messages(ctx: Context, conversation_id: str, cursor: str | None, limit: int) -> Page[Document]:
