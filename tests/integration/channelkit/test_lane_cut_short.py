@@ -5,6 +5,7 @@ from collections import Counter
 
 import nats.errors
 import pytest
+from channelkit.lane import LaneSettings
 from channelkit.protocol import OutcomeUnknown
 from channelkit.suppressions import Suppressions
 from contracts.inbox import Failed, Sent, Unknown
@@ -112,3 +113,34 @@ async def test_nothing_is_left_over_however_often_the_lane_stops_and_nats_goes(w
     assert len(nc._subs) <= subscriptions
     assert replica.lane.status.queue_length == 0
     assert max(Counter(world.platform.texts()).values()) == 1
+
+
+@pytest.mark.parametrize("how", ["worker off", "stopped"])
+async def test_what_was_pulled_is_given_back_and_waits_for_nobody(world: World, how: str):
+    """Where nothing is given back, it comes again only after the acknowledgement's wait: half a minute here."""
+    patient = LaneSettings(send_timeout_seconds=2.0, ack_wait_seconds=30.0)
+    for number in range(20):
+        await world.send(number, "now" if number % 2 else "bulk")
+    out, finish = asyncio.Event(), asyncio.Event()
+
+    async def hold(_) -> None:
+        out.set()
+        await finish.wait()
+
+    world.platform.acts["to1"] = [doing(hold)]
+    replica = await world.replica(settings=patient)
+    await asyncio.wait_for(out.wait(), 5)
+    await world.eventually(lambda: len(replica.lane._line) > 0)
+    if how == "stopped":
+        asyncio.get_running_loop().call_later(0.2, finish.set)
+        await replica.lane.stop(1.5)
+        assert not replica.lane._kept.attempts
+        replica = await world.replica(settings=patient)
+    else:
+        replica.switch(worker=False)
+        await world.eventually(lambda: not replica.lane._line)
+        finish.set()
+        await world.outcomes(1)
+        replica.switch(worker=True)
+    await world.outcomes(20, seconds=8)
+    assert Counter(world.platform.texts()) == Counter(f"hello {number}" for number in range(20))
