@@ -1,6 +1,7 @@
 """Rows stored queued while their campaign is expanded: what may come between two lines of that."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from campaigns.campaign import expansion
@@ -8,8 +9,9 @@ from campaigns.campaign.remembered import REMEMBERED
 from campaigns.dispatch import finishing
 from campaigns.dispatch import lease as leases
 from campaigns.dispatch.queues import Queues
-from campaigns.outbox import counts
+from campaigns.outbox import counts, direct
 from campaigns.outbox.rows import ROWS
+from contracts.commands import Content, Recipient
 from contracts.ids import row_id
 from servicekit.clock import utcnow
 
@@ -97,3 +99,21 @@ async def test_a_campaign_is_not_finished_on_counts_that_could_not_be_kept(servi
     held = await leases.take(ctx, campaign)
     assert held is not None
     assert await finishing.finish(ctx, held) is False
+
+
+async def test_what_is_larger_than_the_bus_takes_ends_alone(service: Service):
+    """A body may lie in the media store, also one of characters that JSON writes sixfold; bubbles may not."""
+    await service.account()
+    lane = service.lane()
+
+    async def answer(key: str, **content: Any) -> str:
+        to = Recipient(address="siti@example.com")
+        return await direct.enqueue(
+            service.ctx, account_id="acc_1", channel=EMAIL, kind="reply", to=to, content=Content(**content), key=key
+        )
+
+    bubbles = await answer("a", bubbles=["x" * 100_000] * 12)
+    escaped, small = await answer("b", text="\x01" * 200_000), await answer("c", text="Halo")
+    await until(lambda: {f"{escaped}.0", f"{small}.0"} <= set(lane.delivered))
+    row = await service.ctx.db[ROWS].find_one({"_id": bubbles})
+    assert (row["state"], row["reason"]) == ("failed", "too_large")
