@@ -1,5 +1,9 @@
 """INBOX → use cases: one durable reader, in batches, each message judged by itself."""
 
+import asyncio
+import contextlib
+from collections.abc import Iterator
+
 from contracts.inbox import Bounced, Delivered, Outcome, Received
 from servicekit import delivery
 from servicekit.failpoints import failpoint
@@ -12,11 +16,33 @@ BATCH = 2_000
 """A range update reads its whole slice: the more of a slice's outcomes one of them settles, the better."""
 
 
+class Turns:
+    """Keeps batches that are handled side by side in order where it matters.
+
+    A receipt, a bounce or an answer may name a row that the batch before is about to make (a command from outside).
+    """
+
+    def __init__(self) -> None:
+        """Nobody went before."""
+        self._last: asyncio.Event | None = None
+
+    @contextlib.contextmanager
+    def taken(self) -> Iterator[asyncio.Event | None]:
+        """Enter with a batch's outcomes; gives what is set once those of the batch before are written, or have failed."""
+        before, own = self._last, asyncio.Event()
+        self._last = own
+        try:
+            yield before
+        finally:
+            own.set()
+
+
 def subscribe(ctx: Context) -> None:
     """Declare the reader; it begins with the bus."""
+    turns = Turns()
 
     async def handle(items: list[delivery.Received]) -> None:
-        await hear(ctx, [item.data for item in items])
+        await hear(ctx, [item.data for item in items], turns)
 
     delivery.subscribe_batch(
         ctx.bus, stream=STREAM, durable=DURABLE, subjects=["inbox.>"], handler=handle, batch=BATCH, overlap=2,
@@ -24,13 +50,16 @@ def subscribe(ctx: Context) -> None:
     )  # fmt: skip
 
 
-async def hear(ctx: Context, messages: list[object]) -> None:
-    """Take what came in, in any order and any number of times."""
+async def hear(ctx: Context, messages: list[object], turns: Turns | None = None) -> None:
+    """Take what came in, in any order and any number of times. *turns*: of batches handled side by side."""
     outcomes = [m for m in messages if isinstance(m, Outcome)]
     failpoint("outbox.before_rows")
-    made = await outside.rows_of(ctx, outcomes)
-    await settle.apply(ctx, outcomes, made)
+    with (turns or Turns()).taken() as before:
+        made = await outside.rows_of(ctx, outcomes)
+        await settle.apply(ctx, outcomes, made)
     failpoint("outbox.after_rows")
+    if before is not None:
+        await before.wait()
     await leftovers.purge_again(ctx, outcomes)
     await settle.apply_receipts(ctx, [m for m in messages if isinstance(m, Delivered)])
     for bounced in (m for m in messages if isinstance(m, Bounced)):
