@@ -68,6 +68,7 @@ async def test_each_filter_shows_what_matches_and_nothing_else(people, monkeypat
     monkeypatch.setattr(searching, "WINDOW", 20)
     monkeypatch.setattr(searching, "MOST_IN_A_ROW", 60)
     monkeypatch.setattr("campaigns.outbox.zones.RARE_ROWS", 3)
+    monkeypatch.setattr("campaigns.outbox.zones.STRETCH_ROWS", 7)
     ctx, chance = people.ctx, random.Random(11)
     rows = [made(index, chance) for index in range(COUNT)]
     for row in rows:  # slices of forty rows instead of a thousand

@@ -34,7 +34,10 @@ async def newest(ctx: Context, where: Mapping[str, Any], asked: Asked, below: in
 
 
 async def _along(ctx: Context, where: Mapping[str, Any], below: int, count: int) -> tuple[list[Row], int]:
-    """Read downwards while a page is likely to be filled soon; return what was found, and where it stopped."""
+    """Read downwards while a page is likely to be filled soon; return what was found, and where it stopped.
+
+    A window without anything is the last: the slices know where there is more.
+    """
     found: list[Row] = []
     window, left = WINDOW, MOST_IN_A_ROW + WINDOW
     while below > 0 and len(found) < count and window <= left:
@@ -42,6 +45,8 @@ async def _along(ctx: Context, where: Mapping[str, Any], below: int, count: int)
         rest = count - len(found)
         part = await ctx.db[ROWS].find_list({"seq": {"$gte": low, "$lt": below}, **where}, sort=_SORT, limit=rest)
         found, below, left = found + part, low, left - window
+        if not part:
+            break
         likely = window * (count - len(found)) // max(1, len(part))
         window = max(WINDOW, likely + likely // 2)
     return found, below

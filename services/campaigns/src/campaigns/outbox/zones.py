@@ -7,6 +7,7 @@ documents which slices hold what is asked for: a thousand times fewer than the r
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from operator import itemgetter
 from typing import NamedTuple
 
 from servicekit.mongo import Document
@@ -15,6 +16,8 @@ from campaigns.context import Context
 from campaigns.outbox.rows import ROWS
 
 SLICES = "slices"
+STRETCH_ROWS = 100
+"""So many rows of a slice share a note of when they were made: a date within a campaign is found by it."""
 RARE_ROWS = 20
 """Up to so many rows of a slice are noted one by one, per state and fact: they are fetched without reading the slice."""
 FIELDS = dict.fromkeys(("state", "seq", "kind", "channel", "created_at", "bounced", "answered_at"), 1) | {"_id": 0}
@@ -59,8 +62,16 @@ def summed(rows: Sequence[Document]) -> Document:
     return {
         "counts": counts, "low": min(seqs), "high": max(seqs), "from": min(made), "to": max(made),
         "kinds": sorted({str(row["kind"]) for row in rows}), "channel": rows[0]["channel"],
+        "tops": {name: max(found) for name, found in places.items()}, "made": _made(rows),
         "rare": {name: sorted(found) for name, found in places.items() if len(found) <= RARE_ROWS},
     }  # fmt: skip
+
+
+def _made(rows: Sequence[Document]) -> list[Document]:
+    """Return for each stretch of rows its highest place, and when its oldest row was made."""
+    ordered = sorted(rows, key=itemgetter("seq"))
+    parts = [ordered[n : n + STRETCH_ROWS] for n in range(0, len(ordered), STRETCH_ROWS)]
+    return [{"high": int(part[-1]["seq"]), "from": min(row["created_at"] for row in part)} for part in parts]
 
 
 def _names(row: Document) -> Iterable[str]:
@@ -76,8 +87,9 @@ async def holding(ctx: Context, asked: Asked, below: int) -> list[Zone]:
     """Return the slices that may hold what is asked for under place *below*, the newest first."""
     names = [*asked.states, *asked.facts]
     fields = dict.fromkeys(("counts", "low", "high", "from", "to", "kinds", "channel", "dirty"), 1)
-    fields |= {f"rare.{name}": 1 for name in names}
+    fields |= {f"{part}.{name}": 1 for name in names for part in ("rare", "tops")}
     where = {name: value for name in ("campaign", "account") if (value := getattr(asked, name))}
+    fields |= {"made": 1} if asked.until else {}
     found = [zone(one, asked, below) async for one in ctx.db[SLICES].find(where, fields)]
     return sorted((one for one in found if one is not None), key=lambda one: one.high, reverse=True)
 
@@ -94,9 +106,19 @@ def zone(stored: Document, asked: Asked, below: int) -> Zone | None:
     if asked.states and all(state in rare or not stored["counts"].get(state) for state in asked.states):
         choices.append([seq for state in asked.states for seq in rare.get(state, ())])
     if not choices:
-        return Zone(name, min(int(stored["high"]), below), None, below)
+        return Zone(name, min(_highest(stored, asked), below), None, below)
     places = tuple(seq for seq in min(choices, key=len) if seq < below)
     return Zone(name, max(places), places, below) if places else None
+
+
+def _highest(stored: Document, asked: Asked) -> int:
+    """Return a place above which the slice holds nothing of what is asked for."""
+    high, tops = int(stored["high"]), stored.get("tops") or {}
+    of_states = [int(tops.get(state, high)) for state in asked.states if stored["counts"].get(state)]
+    until = asked.until
+    of_times = [int(one["high"]) for one in stored.get("made") or () if until and one["from"] < until]
+    high = max(of_times) if of_times else high
+    return min([high, *(int(tops.get(fact, high)) for fact in asked.facts), *([max(of_states)] if of_states else [])])
 
 
 def _may_hold(stored: Document, asked: Asked) -> bool:
