@@ -242,10 +242,14 @@ def connect(settings: ServiceSettings) -> Database:
 
 
 async def ensure_indexes(collection: Collection, indexes: Sequence[IndexModel]) -> None:
-    """Create what is missing. Raises Permanent where an index of that name exists with another definition."""
+    """Create what is missing, one by one: secantusd-py takes a second for 10,000 documents, and a command has its time.
+
+    Raises Permanent where an index of that name exists with another definition.
+    """
     try:
         async with translated(collection.raw):
-            await collection.raw.create_indexes(list(indexes))
+            for index in indexes:
+                await collection.raw.create_indexes([index])
     except OperationFailure as error:
         raise Permanent("index", f"{collection.name}: {error}") from error
 
