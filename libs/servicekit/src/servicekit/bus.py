@@ -1,4 +1,4 @@
-"""The one connection to NATS: FastStream's broker for fixed subscriptions, JetStream for all else."""
+"""The one connection to NATS: FastStream declares the fixed subscriptions, `delivery` pulls them; JetStream for all else."""
 
 import asyncio
 import contextlib
