@@ -15,8 +15,8 @@ help: ## list the targets
 demo: $(STAMP) ## rehearse a whole campaign on the practice platform and leave Kurir up (EXIT=1: stop everything)
 	$(BIN)/kurir demo --channel email --recipients $(RECIPIENTS) $(if $(EXIT),--exit)
 
-test: $(STAMP) ## every test: unit, contract, integration, end to end, faults in short form
-	$(BIN)/pytest tests
+test: $(STAMP) ## every test: unit, contract, integration, end to end, faults in short form; most of them wait, so two at once
+	$(BIN)/pytest tests -n 2 --dist loadfile
 
 test-fast: $(STAMP) ## unit and contract tests only: seconds, no servers
 	$(BIN)/pytest tests/unit tests/contract

@@ -38,7 +38,7 @@ class Service:
         async with httpx.AsyncClient(base_url=self.url, headers={"Authorization": "Bearer practice-token"}) as client:
             return await client.get(path, **more)
 
-    async def until(self, path, check, seconds=15):
+    async def until(self, path, check, seconds=60):
         until = time.monotonic() + seconds
         last = None
         while time.monotonic() < until:
