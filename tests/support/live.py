@@ -15,12 +15,12 @@ from kurir.demo.email import EmailStory
 from kurir.demo.rest import wait_for
 from kurir.demo.result import Result
 from kurir.home import Home
-from kurir.infrastructure import free_port
 from kurir.platform import SERVICES, Options, Platform
 from kurir.processes import Child
 from kurir.tokens import issue
 from rich.console import Console
 
+from tests.support.processes import free_port
 from tests.support.proxy import Proxy
 
 

@@ -30,7 +30,7 @@ def service_environment(name: str, home: Home, keys: Keys, endpoints: Endpoints,
         f"{prefix}_HOST": "127.0.0.1",
         f"{prefix}_PORT": str(port),
         f"{prefix}_DATA_DIR": str(home.media),
-        "KURIR_INSTANCE_ID": f"{name}-local",
+        "KURIR_INSTANCE_ID": home.instance(name),
     }
     if (
         practice

@@ -2,6 +2,7 @@
 
 import base64
 import fcntl
+import hashlib
 import json
 import os
 import secrets
@@ -58,6 +59,10 @@ class Home:
         self.media = folder / "files"
         self.state_file = folder / "running.json"
         self.lock_file = folder / "lock"
+
+    def instance(self, name: str) -> str:
+        """Return the name a service of this folder goes by, so that another Kurir's on its port is not taken for it."""
+        return f"{name}-{hashlib.sha256(str(self.folder.resolve()).encode()).hexdigest()[:8]}"
 
     def open(self) -> Keys:
         """Make or check the folder and return its keys; raises Trouble."""

@@ -3,7 +3,6 @@
 import os
 import re
 import shutil
-import socket
 import sys
 from pathlib import Path
 
@@ -11,20 +10,6 @@ from kurir.home import Home, Trouble
 
 ENGINES = ("mongod", "secantusd-rs", "secantusd-py")
 """Stores that `kurir up` can start, best first. All speak MongoDB's protocol on WiredTiger."""
-
-
-def free_port(preferred: int = 0) -> int:
-    """Return the preferred port where it is free, else any free one on the loopback."""
-    for port in (preferred, 0):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            found: int = probe.getsockname()[1]
-            return found
-    raise Trouble("no free port on 127.0.0.1")
 
 
 def program(name: str) -> Path | None:

@@ -14,7 +14,9 @@ import httpx
 from kurir import infrastructure, leftovers, logfiles, natswatch, storeuser, storewatch, topology
 from kurir.environment import Endpoints, service_environment
 from kurir.home import Home, Keys, Trouble
+from kurir.ports import Ports
 from kurir.processes import Child
+from kurir.status import trouble
 
 SERVICES = {
     "accounts": ("accounts.main", 8001),
@@ -44,6 +46,7 @@ class Platform:
     options: Options
     children: list[Child] = field(default_factory=list)
     endpoints: Endpoints = field(default_factory=Endpoints)
+    ports: Ports = field(default_factory=Ports)
     store_engine: str = ""
     moved_ports: dict[str, list[int]] = field(default_factory=dict)
     """Part → the usual port, which was taken, and the one it has instead."""
@@ -112,10 +115,11 @@ class Platform:
         await asyncio.gather(*(c.stop() for c in services))
         for child in reversed([c for c in self.children if c not in services]):
             await child.stop()
+        self.ports.release()
         self.home.state_file.unlink(missing_ok=True)
 
     def _port(self, part: str, usual: int) -> int:
-        found = infrastructure.free_port(0 if self.options.any_ports else usual)
+        found = self.ports.take(0 if self.options.any_ports else usual)
         if found != usual and not self.options.any_ports:
             self.moved_ports[part] = [usual, found]
         return found
@@ -195,15 +199,14 @@ class Platform:
 
     async def _ready(self, name: str) -> None:
         child = next(c for c in self.children if c.name == name)
-        answer = "no answer"
+        answer, mine = "no answer", self.home.instance(name)
         async with httpx.AsyncClient(timeout=2) as client:
             for _ in range(int(READY_SECONDS / 0.2)):
                 if child.pid is None:
                     raise Trouble(f"{name} ended at once: {child.tail(3)} (log: {child.log})")
-                with contextlib.suppress(httpx.HTTPError):
-                    response = await client.get(f"http://127.0.0.1:{child.port}/readyz")
-                    answer = response.text[:300]
-                    if response.status_code == 200:
+                with contextlib.suppress(httpx.HTTPError, ValueError):
+                    answer = trouble((await client.get(f"http://127.0.0.1:{child.port}/healthz")).json(), mine)
+                    if not answer:
                         return
                 await asyncio.sleep(0.2)
         raise Trouble(f"{name} is not ready after {READY_SECONDS:.0f} s: {answer} (log: {child.log})")

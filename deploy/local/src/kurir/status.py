@@ -16,7 +16,7 @@ def read(home: Home) -> dict[str, Any]:
     state = home.state()
     if state is None:
         return {"up": False, "home": str(home.folder), "services": {}}
-    services = {name: _service(name, url, state) for name, url in state["services"].items()}
+    services = {name: _service(name, url, state, home) for name, url in state["services"].items()}
     others = {n: p for n, p in state["processes"].items() if n not in services}
     return {
         "up": True,
@@ -31,7 +31,7 @@ def read(home: Home) -> dict[str, Any]:
     }
 
 
-def _service(name: str, url: str, state: dict[str, Any]) -> dict[str, Any]:
+def _service(name: str, url: str, state: dict[str, Any], home: Home) -> dict[str, Any]:
     process = state["processes"].get(name, {})
     known = {"url": url, "pid": process.get("pid"), "restarts": process.get("restarts", 0)}
     try:
@@ -39,10 +39,18 @@ def _service(name: str, url: str, state: dict[str, Any]) -> dict[str, Any]:
         body: dict[str, Any] = answer.json()
     except (httpx.HTTPError, ValueError) as error:
         return known | {"ready": False, "trouble": f"no answer: {type(error).__name__}"}
-    if body["status"] == "ok":
-        return known | {"ready": True, "health": body}
-    down = [f"{name}: {found['detail']}" for name, found in body["dependencies"].items() if found["status"] != "ok"]
-    return known | {"ready": False, "trouble": "; ".join(down) or body["status"], "health": body}
+    wrong = trouble(body, home.instance(name))
+    return known | ({"ready": False, "trouble": wrong} if wrong else {"ready": True}) | {"health": body}
+
+
+def trouble(report: Any, instance: str) -> str:
+    """Return what a service's /healthz complains of, nothing where all is well; *instance* should have answered."""
+    if not isinstance(report, dict) or report.get("instance") != instance:
+        return "another program answers on its port: end that one, or kurir down and up to take another"
+    if report["status"] == "ok":
+        return ""
+    down = [f"{name}: {found['detail']}" for name, found in report["dependencies"].items() if found["status"] != "ok"]
+    return "; ".join(down) or str(report["status"])
 
 
 def moved(ports: dict[str, list[int]]) -> list[str]:
