@@ -19,10 +19,10 @@ async def test_1001_accounts_on_one_channel_send_each_its_message(fresh_nats):
         names = [f"acc{number}" for number in range(ACCOUNTS)]
         await asyncio.gather(*(rig.want(name) for name in names))
         await rig.replica()
-        await eventually(lambda: all_ready(rig), 60, "every account to be ready")
+        await eventually(lambda: all_ready(rig), 120, "every account to be ready")
         commands = {name: rig.command(name) for name in names}
         await rig.send(*commands.values())
-        await eventually(lambda: all_sent(rig, commands), 60, "every message to be sent")
+        await eventually(lambda: all_sent(rig, commands), 120, "every message to be sent")
         info = await rig.bus.js.stream_info(subjects.commands_stream(rig.channel))
         assert info.state.consumer_count == 2 * ACCOUNTS
     finally:

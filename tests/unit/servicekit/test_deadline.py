@@ -30,11 +30,11 @@ async def test_what_is_late_raises_and_the_next_goes_on():
 
 async def test_a_limit_moved_on_while_its_timer_ran_counts_from_its_own_start():
     deadline, began = Deadline(), time.monotonic()
-    with deadline(0.1):
-        await asyncio.sleep(0.08)
-    with pytest.raises(TimeoutError), deadline(0.1):
+    with deadline(1):
+        await asyncio.sleep(0.5)
+    with pytest.raises(TimeoutError), deadline(1):
         await asyncio.sleep(5)
-    assert 0.17 < time.monotonic() - began < 1
+    assert 1.4 < time.monotonic() - began < 4
 
 
 async def test_anybody_elses_cancellation_stays_one():
