@@ -2,7 +2,8 @@
 
 nats-py 2.16 gives each subscription a queue and a task and reads every message's headers into a dict: some 30 us a
 message, a third of what an e-mail costs. Connecting, signing in, TLS, pings and reconnecting stay nats-py's; its private
-names are used in this file alone, and `tests/integration/servicekit/test_direct.py` says when a new version moves them.
+names are used here, in `nats_repairs.py` and for the connection's state in `bus.py`;
+`tests/integration/servicekit/test_direct.py` says when a new version moves them.
 """
 # ruff: noqa: SLF001  # see above
 
