@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 BIN := .venv/bin
-MEMBERS := libs/contracts libs/servicekit libs/channelkit libs/practice services/accounts services/campaigns services/channel-email deploy/local
+MEMBERS := libs/contracts libs/servicekit libs/channelkit libs/practice services/accounts services/campaigns services/channel-email services/channel-telegram services/channel-whatsapp deploy/local
 STAMP := .venv/.ready
 RECIPIENTS ?= 200
 

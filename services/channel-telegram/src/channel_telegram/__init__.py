@@ -1,0 +1,1 @@
+"""Sends and receives as the owner's own Telegram account."""

@@ -1,0 +1,1 @@
+"""Sends and receives through WhatsApp Web, in a real browser."""
