@@ -44,7 +44,7 @@ def host(kit):
 
 
 def new_host(kit):
-    reporter = Reporter(kit.bus, kit.journal, CHANNEL, "acc", kit.members.replica)
+    reporter = Reporter(kit.bus, kit.journal, CHANNEL, "acc", kit.members.replica, sealer=kit.sealer)
     return SessionHost(kit, reporter, ACCOUNT, Credentials({"password": "geheim"}), lambda _: None)
 
 
@@ -167,7 +167,7 @@ async def test_a_retired_session_is_not_heard(host):
 
 
 async def test_states_are_written_at_once_when_they_change_and_otherwise_seldom(kit):
-    reporter = Reporter(kit.bus, kit.journal, CHANNEL, "acc", "r", every_seconds=60)
+    reporter = Reporter(kit.bus, kit.journal, CHANNEL, "acc", "r", sealer=kit.sealer, every_seconds=60)
     reporter.change(SessionStatus.READY)
     assert await reporter.flush()
     reporter.update(queue_length=5)

@@ -40,7 +40,7 @@ class AccountRunner:
         self.leaving = False
         self.reporter = Reporter(
             kit.bus, kit.journal, kit.channel, account_id, kit.members.replica,
-            every_seconds=kit.settings.report_seconds, may_write=self._held,
+            sealer=kit.sealer, every_seconds=kit.settings.report_seconds, may_write=self._held,
         )  # fmt: skip
         self._closing = asyncio.Event()
         self._wake = asyncio.Event()

@@ -12,7 +12,7 @@ from contracts.state import Challenge, CursorState, DesiredAccount, SessionStatu
 from servicekit.errors import Conflict, NotFound, Permanent, Unavailable
 
 from channelkit.kit import Kit
-from channelkit.protocol import Credentials, Inbound
+from channelkit.protocol import Credentials, Inbound, Shown
 from channelkit.reporting import Reporter
 
 _LARGEST_DEAD_LETTER = 512 * 1024
@@ -38,12 +38,18 @@ class SessionHost:
         self._cursor: tuple[CursorState, int] | None = None
 
     async def report(
-        self, status: SessionStatus, reason: str = "", *, challenge: Challenge | None = None, identity: str = ""
+        self,
+        status: SessionStatus,
+        reason: str = "",
+        *,
+        challenge: Challenge | None = None,
+        identity: str = "",
+        shown: Shown | None = None,
     ) -> None:
-        """Report the session's state."""
+        """Report the session's state, and seal what a person has to see beside it. Raises TooLarge for a huge picture."""
         if self.retired:
             return
-        self._reporter.change(status, reason, challenge=challenge, identity=identity)
+        self._reporter.change(status, reason, challenge=challenge, identity=identity, shown=shown)
         self._on_status(self)
         await self._reporter.flush()
 
@@ -112,10 +118,17 @@ class SessionHost:
         return await self._kit.vault.load(self.account.account_id)
 
     async def save_session(self, data: bytes) -> None:
-        """Seal a session into the vault and move the pointer to it. Raises Conflict, Unavailable."""
+        """Seal a session into the vault and move the pointer to it. Raises Conflict, TooLarge, Unavailable."""
         if self.retired or self._kit.leases.held(self.account.account_id) is None:
             raise Conflict("the account has another holder")
-        await self._kit.vault.save(self.account.account_id, data)
+        await self._kit.vault.save(self.account.account_id, data, self.account.login_version)
+        if self.account.session_import:
+            await self._kit.vault.drop_import(self.account.session_import)
+
+    async def imported_session(self) -> bytes | None:
+        """Return the session a person uploaded, opened, unless a later one is kept. Raises SealError, Unavailable."""
+        given = self.account.session_import
+        return await self._kit.vault.load_import(self.account.account_id, given) if given else None
 
     async def _publish(
         self, subject: str, message: Inbound | bytes, event_id: str, headers: dict[str, str] | None = None

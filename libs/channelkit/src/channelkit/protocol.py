@@ -59,6 +59,17 @@ class Credentials:
     values: dict[str, str] = field(default_factory=dict, repr=False)
 
 
+@dataclass(frozen=True)
+class Shown:
+    """What a person has to see to go on: a QR code's text, a code to type into the phone, or a screenshot (PNG).
+
+    At most 640 KB. Sealed at rest, gone when its challenge expires (after 10 minutes at most); `repr` shows nothing.
+    """
+
+    kind: Literal["qr", "code_to_enter", "image/png"]
+    data: bytes = field(repr=False)
+
+
 class Outgoing(Protocol):
     """One attempt on its way out. The sender claims it right before the platform could first see its content."""
 
@@ -126,9 +137,18 @@ class Host(Protocol):
     credentials: Credentials
 
     async def report(
-        self, status: SessionStatus, reason: str = "", *, challenge: Challenge | None = None, identity: str = ""
+        self,
+        status: SessionStatus,
+        reason: str = "",
+        *,
+        challenge: Challenge | None = None,
+        identity: str = "",
+        shown: Shown | None = None,
     ) -> None:
-        """Report the session's state; entering `ready` counts as a proof of life and lets the lane begin."""
+        """Report the session's state; entering `ready` counts as a proof of life and lets the lane begin.
+
+        *shown* stays visible as long as the same challenge is reported without it, at most until the challenge expires.
+        """
 
     def alive(self) -> None:
         """The platform has just truly answered."""
@@ -158,7 +178,13 @@ class Host(Protocol):
         """Return the session kept in the vault, opened, or None."""
 
     async def save_session(self, data: bytes) -> None:
-        """Seal a session into the vault and move the pointer to it."""
+        """Seal a session into the vault and move the pointer to it; an imported session is then consumed."""
+
+    async def imported_session(self) -> bytes | None:
+        """Return the session a person uploaded, opened, unless the vault has a later one: ask before `load_session`.
+
+        It is offered again at each opening until `save_session` has written the session that came of it.
+        """
 
 
 class ChannelDriver(Protocol):

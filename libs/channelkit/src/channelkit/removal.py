@@ -54,6 +54,8 @@ async def delete_account(kit: Kit, account: Removable) -> None:
     elif desired and await kit.vault.load(account_id):
         await _log_out_closed(kit, account.reporter, desired)
     await kit.vault.purge(account_id)
+    if desired and desired.session_import:
+        await kit.vault.drop_import(desired.session_import)
     await _remove_traces(kit, account_id)
     account.reporter.update(observed_version=desired.version if desired else 0, identity="")
     account.reporter.change(SessionStatus.DELETED)
@@ -82,6 +84,7 @@ async def _remove_traces(kit: Kit, account_id: str) -> None:
     forget(kit.bus, kit.channel, account_id)
     await kit.lanes.purge(account_id)
     await kit.cursors.purge(account_id)
+    await kit.sessions.purge_prefix(account_id)
 
 
 async def _log_out(host: SessionHost, session: Session) -> None:

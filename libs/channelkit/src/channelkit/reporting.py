@@ -14,8 +14,11 @@ from servicekit.clock import boottime, utcnow
 from servicekit.errors import KurirError
 from servicekit.kv import Bucket
 from servicekit.logs import get_logger
+from servicekit.secrets import Sealer
 
 from channelkit.journal import Journal
+from channelkit.protocol import Shown
+from channelkit.showing import Showing
 
 _log = get_logger("channelkit.reporting")
 _TEXTS: dict[SessionStatus, tuple[Literal["info", "warning", "error"], str]] = {
@@ -44,10 +47,12 @@ class Reporter:
         account_id: str,
         replica: str,
         *,
+        sealer: Sealer,
         every_seconds: float = 2.0,
         may_write: Callable[[], bool] = lambda: True,
     ) -> None:
         self._bucket = Bucket(bus, subjects.bucket("sessions", channel), SessionState)
+        self._showing = Showing(bus, channel, account_id, sealer)
         self._journal, self._every, self._may_write = journal, every_seconds, may_write
         now = utcnow()
         self.state = SessionState(
@@ -63,11 +68,19 @@ class Reporter:
         if entry:
             kept = {"replica": self.state.replica, "in_flight": [], "queue_length": 0}
             self.state = entry.value.model_copy(update=kept)
+            self._showing.found(self.state.status)
 
     def change(
-        self, status: SessionStatus, reason: str = "", *, challenge: Challenge | None = None, identity: str = ""
+        self,
+        status: SessionStatus,
+        reason: str = "",
+        *,
+        challenge: Challenge | None = None,
+        identity: str = "",
+        shown: Shown | None = None,
     ) -> None:
-        """Enter a state: an event, a log line, and a write that does not wait its turn."""
+        """Enter a state: an event, a log line, and a write that does not wait its turn. Raises TooLarge (*shown*)."""
+        self._showing.change(status, challenge, shown)
         old, now = self.state, utcnow()
         new: dict[str, object] = {"status": status, "reason": reason, "challenge": challenge}
         if identity:
@@ -77,9 +90,10 @@ class Reporter:
         if status is SessionStatus.READY:
             new["last_proof_of_life"] = now
         self.state = old.model_copy(update=new)
+        self._urgent = self._urgent or shown is not None
         if (status, reason, challenge) != (old.status, old.reason, old.challenge):
             self._urgent = True
-            self._announce(now)
+            self._announce(now, old)
 
     def alive(self) -> None:
         """The platform has just answered."""
@@ -114,6 +128,7 @@ class Reporter:
         self.state = state = self.state.model_copy(update={"updated_at": utcnow()})
         self._urgent, self._written_at = False, boottime()
         try:
+            await self._showing.flush()
             await self._bucket.put(state.account_id, state)
         except KurirError as error:
             if self._bucket.bus.connected:  # that it is away the bus says once, and not each account
@@ -127,7 +142,7 @@ class Reporter:
         """Remove the state of an account that is gone. Raises Unavailable."""
         await self._bucket.delete(self.state.account_id)
 
-    def _announce(self, at: datetime) -> None:
+    def _announce(self, at: datetime, old: SessionState) -> None:
         state = self.state
         event = SessionChanged(
             account_id=state.account_id,
@@ -139,6 +154,19 @@ class Reporter:
             at=at,
         )
         self._journal.add(subjects.session(state.channel, state.account_id), event, secrets.token_hex(12))
+        if _rotated(old, state):
+            return  # a QR code changes every 20 s: the Logs tab says once that it waits
         kind, text = _TEXTS[state.status]
+        if state.challenge and state.challenge.kind == "code_to_enter":
+            text = "Please enter the code shown into the phone"
         said = text.format(channel="WhatsApp" if state.channel is Channel.WHATSAPP else state.channel.capitalize())
         self.log(kind, f"{said}: {state.reason}" if state.reason else said)
+
+
+def _rotated(old: SessionState, new: SessionState) -> bool:
+    """Return whether only a new QR code took the place of the last one."""
+    return (
+        (old.status, old.reason) == (new.status, new.reason)
+        and new.challenge is not None and old.challenge is not None
+        and old.challenge.kind == new.challenge.kind == "qr"
+    )  # fmt: skip

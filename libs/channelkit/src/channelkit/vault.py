@@ -3,9 +3,9 @@
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
-from contracts import subjects
+from contracts import sealing, subjects
 from contracts.channels import Channel
-from contracts.state import VaultPointer
+from contracts.state import ImportedSession, VaultPointer
 from servicekit.bus import Bus
 from servicekit.clock import utcnow
 from servicekit.errors import NotFound
@@ -37,18 +37,39 @@ class Vault:
             return None
         return self._sealer.open(sealed.decode(), _context(account_id))
 
-    async def save(self, account_id: str, data: bytes) -> None:
-        """Store a new object, then point to it, then drop the old one. Raises Conflict where another saved first."""
+    async def save(self, account_id: str, data: bytes, login_version: int = 0) -> None:
+        """Store a new object, then point to it, then drop the old one. Raises Conflict where another saved first.
+
+        *login_version*: of the desired state the session was opened for; imports up to it are never offered again.
+        """
         key = pointer_key(account_id)
         last = await self._pointers.get(key)
         sealed = self._sealer.seal(data, _context(account_id)).encode()
         name = await self._objects.put(sealed, {_CHANNEL: self._channel})
-        pointer = VaultPointer(object=name, at=utcnow())
+        pointer = VaultPointer(object=name, at=utcnow(), login_version=login_version)
         if last is None:
             await self._pointers.create(key, pointer)
             return
         await self._pointers.update(key, pointer, last.revision)
         await self._objects.delete(last.value.object)
+
+    async def load_import(self, account_id: str, given: ImportedSession) -> bytes | None:
+        """Return an imported session, None where a later one was saved. Raises SealError, Unavailable.
+
+        Versions decide and not times: the session that makes way for an import is saved once more as it closes.
+        """
+        pointer = await self._pointers.get(pointer_key(account_id))
+        if pointer is not None and pointer.value.login_version >= given.login_version:
+            return None
+        try:
+            sealed = await self._objects.get(given.object)
+        except NotFound:
+            return None
+        return self._sealer.open(sealed.decode(), sealing.imported(account_id, given.id))
+
+    async def drop_import(self, given: ImportedSession) -> None:
+        """Remove an imported session that is consumed; nothing happens where it is gone. Raises Unavailable."""
+        await self._objects.delete(given.object)
 
     async def purge(self, account_id: str) -> None:
         """Remove the account's session for good. Raises Unavailable."""

@@ -82,6 +82,7 @@ CONTRACTS: tuple[Contract, ...] = (
     _kv("accounts_{channel}", "{account_id}", state.DesiredAccount, ("accounts",), (CHANNEL, "campaigns")),
     _kv("accounts_{channel}", "_all", state.WorkerSwitch, ("accounts",), (CHANNEL, "campaigns")),
     _kv("sessions_{channel}", "{account_id}", state.SessionState, (CHANNEL,), ("accounts", "campaigns")),
+    _kv("sessions_{channel}", "{account_id}.shown", state.ShownChallenge, (CHANNEL,), ("accounts",)),
     _kv("members_{channel}", "{replica}", state.Heartbeat, (CHANNEL,), (CHANNEL,)),
     _kv("leases_{channel}", "{account_id}", state.Lease, (CHANNEL,), (CHANNEL,)),
     _kv("ledger_{channel}", "{key>}", state.LedgerEntry, (CHANNEL, "campaigns"), (CHANNEL, "campaigns")),

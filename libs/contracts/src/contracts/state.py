@@ -55,6 +55,14 @@ class Pace(Value):
     warm_up: WarmUp | None = None
 
 
+class ImportedSession(Value):
+    """A session that a person logged in on their own computer and uploaded; it lies sealed in `vault`."""
+
+    id: str
+    object: str = Field(description="In `vault`; sealed for the channel, context = import/<account_id>/<id>")
+    login_version: int = Field(ge=1, description="A session saved at this login version or later has replaced it")
+
+
 class DesiredAccount(Value):
     """`accounts_<channel>` / `<account_id>`: what a person wants of the account."""
 
@@ -67,6 +75,7 @@ class DesiredAccount(Value):
     settings: dict[str, Any] = Field(default_factory=dict)
     credentials: str | None = Field(default=None, description="JSON sealed for the channel, context = account_id")
     login_version: int = Field(default=1, description="The version at which credentials or connection last changed")
+    session_import: ImportedSession | None = None
 
 
 class WorkerSwitch(Value):
@@ -80,10 +89,21 @@ class Challenge(Value):
     """What the platform asks of the person. QR texts and screenshots lie sealed beside it, never in it."""
 
     id: str
-    kind: Literal["qr", "code", "password", "person"]
+    kind: Literal["qr", "code_to_enter", "code", "password", "person"] = Field(
+        description="`code_to_enter`: a code that is shown and typed into the phone; `code`: one the person was sent"
+    )
     hint: str = ""
     expires_at: Time | None = None
     resend_after: Time | None = None
+
+
+class ShownChallenge(Value):
+    """`sessions_<channel>` / `<account_id>.shown`: what a person has to see to go on; leaves by key TTL."""
+
+    challenge_id: str = ""
+    kind: Literal["qr", "code_to_enter", "image/png"]
+    sealed: str = Field(description="QR text, code or PNG, sealed for the channel, context = shown/<account_id>")
+    expires_at: Time
 
 
 class SessionState(Value):
@@ -169,6 +189,7 @@ class VaultPointer(Value):
 
     object: str
     at: Time
+    login_version: int = Field(default=0, description="Of the desired state its session was opened for")
 
 
 class SuppressionEntry(Value):

@@ -66,6 +66,11 @@ def bucket(
     return f"{kind}_{channel}"
 
 
+def shown_key(account_id: str) -> str:
+    """Return where in `sessions_<channel>` lies what a person has to see, beside the account's state."""
+    return f"{account_id}.shown"
+
+
 def consumer(account_id: str, queue: Queue) -> str:
     """Return the durable name of an account's lane consumer."""
     return f"lane_{account_id}_{queue}"

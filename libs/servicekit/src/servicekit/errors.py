@@ -51,6 +51,12 @@ class NotFound(KurirError):
     reason = "not_found"
 
 
+class Gone(KurirError):
+    """It was there and has expired."""
+
+    reason = "gone"
+
+
 class Conflict(KurirError):
     """Somebody else changed it first, or it exists already."""
 

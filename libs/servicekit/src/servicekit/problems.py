@@ -20,6 +20,7 @@ DEFAULT_BODY_BYTES = 1 << 20
 
 _STATUS: dict[type[errors.KurirError], int] = {
     errors.NotFound: 404,
+    errors.Gone: 410,
     errors.StaleVersion: 412,  # before Conflict, which it is too
     errors.VersionRequired: 428,
     errors.Conflict: 409,

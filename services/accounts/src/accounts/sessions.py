@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from contracts import subjects
 from contracts.channels import EXTRACTORS, Channel
-from contracts.state import Lease, SessionState, SessionStatus
+from contracts.state import Lease, SessionState, SessionStatus, ShownChallenge
 from servicekit.bus import Bus
 from servicekit.clock import utcnow
 from servicekit.errors import Unavailable
@@ -73,6 +73,14 @@ class Sessions:
         if channel not in self._watches:
             return None
         entry = await Bucket(self._bus, subjects.bucket("sessions", channel), SessionState).get(account_id)
+        return entry.value if entry else None
+
+    async def shown(self, channel: Channel, account_id: str) -> ShownChallenge | None:
+        """Return what lies sealed beside the state for a person to see. Raises Unavailable."""
+        if channel not in self._watches:
+            return None
+        bucket = Bucket(self._bus, subjects.bucket("sessions", channel), ShownChallenge)
+        entry = await bucket.get(subjects.shown_key(account_id))
         return entry.value if entry else None
 
     async def lease(self, channel: Channel, account_id: str) -> Lease | None:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 
+from contracts import sealing
 from contracts.channels import Channel
 from servicekit.secrets import Sealer
 
@@ -32,6 +33,10 @@ class CredentialSealer:
     def seal_test(self, channel: Channel, credentials: Mapping[str, str]) -> str:
         """Return credentials sealed for one test of settings."""
         return self._seal(channel, f"test/{channel}", json.dumps(dict(credentials)))
+
+    def open_shown(self, channel: Channel, account_id: str, sealed: str) -> bytes:
+        """Return what a person has to see. Raises SealError for other keys or another account's."""
+        return self._sealer.for_channel(channel).open(sealed, sealing.shown(account_id))
 
     def _seal(self, channel: Channel, context: str, text: str) -> str:
         return self._sealer.for_channel(channel).seal(text.encode(), context)

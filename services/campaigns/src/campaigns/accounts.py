@@ -30,7 +30,12 @@ class Accounts:
             if bus is None:
                 break
             self._desired[channel] = BucketWatch(bus, subjects.bucket("accounts", channel), _Desired)
-            self._sessions[channel] = BucketWatch(bus, subjects.bucket("sessions", channel), SessionState)
+            self._sessions[channel] = BucketWatch(
+                bus,
+                subjects.bucket("sessions", channel),
+                SessionState,
+                keys="*",  # what is sealed beside a state lies under further tokens
+            )
 
     @property
     def watches(self) -> list[BucketWatch[_Desired] | BucketWatch[SessionState]]:
