@@ -46,7 +46,7 @@ class Shop:
         return found
 
     def settings(self):
-        mail = self.state["practice_mail"]
+        mail = self.state["practice_platforms"]["mail"]
         smtp = {"host": "localhost", "security": "starttls", "port": mail["smtp_port"]}
         return {"smtp": smtp | {"from_address": "halo@practice.test"}, "imap": None, "ca_file": mail["ca_file"]}
 
@@ -97,4 +97,4 @@ def test_what_the_page_says_about_a_backup_is_so(home, tmp_path):
     assert found["counts"]["unknown"] >= 1
     assert found["counts"]["cancelled"] == 1
     assert sum(found["counts"].get(s, 0) for s in ("pending", "sent", "unknown", "cancelled")) == 20
-    assert httpx.get(f"{shop.state['practice_mail']['api']}/messages").json() == []
+    assert httpx.get(f"{shop.state['practice_platforms']['mail']['api']}/messages").json() == []

@@ -5,7 +5,6 @@ import contextlib
 
 import pytest
 from kurir.demo.email import ADDRESS
-from kurir.platform import SERVICES
 
 from tests.support.load import begun
 
@@ -32,7 +31,8 @@ async def mail_coming_in(kurir):
 
 @pytest.mark.full
 async def test_a_rolling_restart_of_everything_loses_nothing(kurir):
-    names = [*SERVICES, *[await kurir.replica(name) for name in SERVICES]]
+    services = list(kurir.platform.endpoints.services)
+    names = [*services, *[await kurir.replica(name) for name in services]]
     load = await begun(kurir, 1_200, per_second=25)
     async with mail_coming_in(kurir) as injected:
         for name in names:

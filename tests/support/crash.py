@@ -9,8 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
-from kurir.demo.email import EmailStory
-from kurir.demo.people import DOMAIN
+from kurir.demo.email import DOMAIN, EmailStory
 from kurir.demo.rest import wait_for
 from kurir.processes import Child
 

@@ -10,13 +10,15 @@ from pathlib import Path
 
 import httpx
 import nats
+from contracts.channels import Channel
 from kurir.background import platform
 from kurir.demo.email import EmailStory
 from kurir.demo.rest import wait_for
 from kurir.demo.result import Result
 from kurir.home import Home
-from kurir.platform import SERVICES, Options, Platform
+from kurir.platform import Options, Platform
 from kurir.processes import Child
+from kurir.services import SERVICES
 from kurir.tokens import issue
 from rich.console import Console
 
@@ -160,11 +162,12 @@ QUICK = {"CHANNEL_EMAIL_SEND_TIMEOUT_SECONDS": "10"}
 
 
 @contextlib.asynccontextmanager
-async def live(folder: Path) -> AsyncIterator[Live]:
-    """Start a platform in *folder*; stop it when the block ends."""
+async def live(folder: Path, *channels: Channel) -> AsyncIterator[Live]:
+    """Start a platform of these channels (none: e-mail) in *folder*; stop it when the block ends."""
     for name, value in QUICK.items():
         os.environ.setdefault(name, value)
-    async with platform(Home(folder), Options(practice=True, any_ports=True)) as running:
+    options = Options(practice=True, any_ports=True, channels=channels or (Channel.EMAIL,))
+    async with platform(Home(folder), options) as running:
         found = Live(running)
         try:
             yield found

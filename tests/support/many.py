@@ -4,8 +4,7 @@ import asyncio
 import time
 from typing import Any
 
-from kurir.demo.email import PASSWORD, EmailStory
-from kurir.demo.people import DOMAIN
+from kurir.demo.email import DOMAIN, PASSWORD, EmailStory
 
 from tests.support.live import Live
 
@@ -25,7 +24,7 @@ async def connect(kurir: Live, story: EmailStory, count: int, per_second: float)
 async def connect_one(kurir: Live, story: EmailStory, number: int, per_second: float) -> str:
     """Connect one of them."""
     await kurir.mail.put_account(address(number), PASSWORD)
-    practice = kurir.platform.state()["practice_mail"]
+    practice = kurir.platform.state()["practice_platforms"]["mail"]
     smtp = {
         "host": "localhost", "port": practice["smtp_port"], "security": "starttls", "username": address(number),
         "from_address": address(number), "from_name": "Toko Latihan",

@@ -15,6 +15,7 @@ from kurir import background, demo, dlq_cli, status, tokens, topology
 from kurir.home import Home, Trouble
 from kurir.options import HomeOption, JsonOption, NatsOption, bus_at, home_at
 from kurir.platform import Options
+from kurir.practice import told
 
 app = typer.Typer(
     help="Kurir on this machine: the bus, the store and every service as processes.",
@@ -31,7 +32,7 @@ out, err = Console(), Console(stderr=True)
 def up(
     home: HomeOption = None,
     practice: Annotated[
-        bool, typer.Option(help="Also start the practice platforms (a mail server to rehearse with).")
+        bool, typer.Option(help="Also start the practice platforms: a mail server and the like, to rehearse with.")
     ] = False,
     detach: Annotated[bool, typer.Option("--detach", "-d", help="Leave it up in the background.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", hidden=True, help="Print no token: the output is a log.")] = False,
@@ -120,9 +121,7 @@ def url(part: Annotated[str, typer.Argument(help="A service, such as accounts.")
     state = place.state()
     if state is None:
         raise Trouble(f"Kurir is not up in {place.folder}: start it with {_command()} up")
-    known = dict(state["services"])
-    if state.get("practice_mail"):
-        known["practice-mail"] = state["practice_mail"]["api"]
+    known = state["services"] | {f"practice-{name}": at["api"] for name, at in state["practice_platforms"].items()}
     if part not in known:
         raise Trouble(f"there is no {part!r}; there is: {', '.join(known)}")
     print(known[part])
@@ -179,19 +178,18 @@ def _announce(home: Home) -> Callable[[dict[str, Any]], None]:
     def announce(state: dict[str, Any]) -> None:
         keys = home.open()
         lines = [
-            f"{name:15} {url}   (API: {url}/docs)"
+            f"{name:18} {url}   (API: {url}/docs)"
             for name, url in state.get("services", {}).items()
-            if name != "channel-email"
+            if not name.startswith("channel-")
         ]
-        if state.get("practice_mail"):
-            mail = state["practice_mail"]
-            lines.append(f"{'practice mail':15} {mail['api']}   (SMTP {mail['smtp_port']}, IMAP {mail['imap_port']})")
+        lines += [f"{f'practice {name}':18} {told(at)}" for name, at in state.get("practice_platforms", {}).items()]
         lines += [
-            f"{'store':15} {state.get('store')}",
-            f"{'logs':15} {home.logs}",
-            f"{'sign in':15} {keys.admin_email} with the password in {home.folder / 'keys.json'}",
-            f"{'token':15} {tokens.issue(keys, 'admin', 12)}",
+            f"{'store':18} {state.get('store')}",
+            f"{'logs':18} {home.logs}",
+            f"{'sign in':18} {keys.admin_email} with the password in {home.folder / 'keys.json'}",
+            f"{'token':18} {tokens.issue(keys, 'admin', 12)}",
             *status.moved(state.get("moved_ports", {})),
+            *(f"{name} is up, but lacks {words}" for name, words in state.get("lacking", {}).items()),
             f"Kurir is up. Stop it with: {_command()} down",
         ]
         print("\n".join(lines), flush=True)

@@ -2,11 +2,14 @@
 
 import os
 from dataclasses import dataclass, field
-from typing import Any
 
+from contracts.channels import Channel
 from servicekit.secrets import derive_keys
 
+from kurir import practice as rehearsal
 from kurir.home import Home, Keys
+from kurir.practice import Place
+from kurir.services import SERVICES, VARIABLE
 
 
 @dataclass
@@ -16,7 +19,10 @@ class Endpoints:
     nats_url: str = ""
     mongo_url: str = ""
     services: dict[str, int] = field(default_factory=dict)
-    practice_mail: dict[str, Any] | None = None
+    channels: tuple[Channel, ...] = ()
+    """What the deployment is subscribed to."""
+    practice: dict[str, Place] = field(default_factory=dict)
+    """The practice platforms that run."""
 
 
 def service_environment(name: str, home: Home, keys: Keys, endpoints: Endpoints, *, practice: bool) -> dict[str, str]:
@@ -26,11 +32,13 @@ def service_environment(name: str, home: Home, keys: Keys, endpoints: Endpoints,
     env = {
         "NATS_URL": endpoints.nats_url,
         **_secrets(name, keys, endpoints),
+        VARIABLE: ",".join(endpoints.channels),
         "KURIR_PRACTICE": "true" if practice else "false",
         f"{prefix}_HOST": "127.0.0.1",
         f"{prefix}_PORT": str(port),
         f"{prefix}_DATA_DIR": str(home.media),
         "KURIR_INSTANCE_ID": home.instance(name),
+        **rehearsal.environment(SERVICES[name].channel, endpoints.practice),
     }
     if (
         practice

@@ -10,21 +10,15 @@ from datetime import UTC, datetime
 from typing import Any
 
 import httpx
+from contracts.channels import Channel
 
-from kurir import infrastructure, leftovers, logfiles, natswatch, storeuser, storewatch, topology
+from kurir import infrastructure, leftovers, logfiles, natswatch, practice, services, storeuser, storewatch, topology
 from kurir.environment import Endpoints, service_environment
 from kurir.home import Home, Keys, Trouble
 from kurir.ports import Ports
 from kurir.processes import Child
-from kurir.status import trouble
+from kurir.status import lacks, trouble
 
-SERVICES = {
-    "accounts": ("accounts.main", 8001),
-    "campaigns": ("campaigns.main", 8002),
-    "channel-email": ("channel_email.main", 8003),
-}
-"""Service → module that runs it, preferred port."""
-PRACTICE_PORTS = {"smtp": 2525, "imap": 1143, "api": 8025}
 READY_SECONDS = 60.0
 
 
@@ -35,6 +29,8 @@ class Options:
     practice: bool = False
     any_ports: bool = False
     """Take free ports only: a platform for a test or a rehearsal beside one that is up."""
+    channels: tuple[Channel, ...] = ()
+    """Run these channels alone; none: those the deployment is subscribed to."""
 
 
 @dataclass
@@ -50,19 +46,22 @@ class Platform:
     store_engine: str = ""
     moved_ports: dict[str, list[int]] = field(default_factory=dict)
     """Part → the usual port, which was taken, and the one it has instead."""
+    lacking: dict[str, str] = field(default_factory=dict)
+    """Service → what it lacked at its start and can do without, in its own words."""
 
     async def start(self) -> None:
         """Start everything and wait until it is ready; raises Trouble naming the part that is not."""
         logfiles.limit_bytes()  # refused before anything has started
+        self.endpoints.channels = self.options.channels or services.subscribed()
         await self._start_nats()
         await self._start_store()
-        await topology.apply(self.endpoints.nats_url)
+        await topology.apply(self.endpoints.nats_url, self.endpoints.channels)
         if self.options.practice:
             await self._start_practice()
-        for name, (module, port) in SERVICES.items():
-            self.endpoints.services[name] = self._port(name, port)
-            await self._start_service(name, module)
-        await asyncio.gather(*(self._ready(name) for name in SERVICES))
+        for name, service in services.run_for(self.endpoints.channels).items():
+            self.endpoints.services[name] = self._port(name, service.port)
+            await self._start_service(name, service.module)
+        await asyncio.gather(*(self._ready(name) for name in self.endpoints.services))
         self.home.write_state(self.state())
 
     def state(self) -> dict[str, Any]:
@@ -75,8 +74,9 @@ class Platform:
             "nats_url": self.endpoints.nats_url,
             "mongo_url": self.endpoints.mongo_url,
             "services": {name: f"http://127.0.0.1:{port}" for name, port in self.endpoints.services.items()},
-            "practice_mail": self.endpoints.practice_mail,
+            "practice_platforms": self.endpoints.practice,
             "moved_ports": self.moved_ports,
+            "lacking": self.lacking,
             "processes": {
                 c.name: {"pid": c.pid, "port": c.port, "log": str(c.log), "restarts": c.restarts} for c in self.children
             },
@@ -111,9 +111,9 @@ class Platform:
         """Stop services first (they finish what is out), then practice, store and bus."""
         for child in self.children:
             child.stopping = True
-        services = [c for c in self.children if c.name in SERVICES]
-        await asyncio.gather(*(c.stop() for c in services))
-        for child in reversed([c for c in self.children if c not in services]):
+        ours = [c for c in self.children if c.name in services.SERVICES]
+        await asyncio.gather(*(c.stop() for c in ours))
+        for child in reversed([c for c in self.children if c not in ours]):
             await child.stop()
         self.ports.release()
         self.home.state_file.unlink(missing_ok=True)
@@ -166,20 +166,17 @@ class Platform:
         self.endpoints.mongo_url = storeuser.url(port, password)
 
     async def _start_practice(self) -> None:
-        ports = {kind: self._port(f"practice {kind}", port) for kind, port in PRACTICE_PORTS.items()}
-        command = [sys.executable, "-m", "practice.mail"]
-        for kind, port in ports.items():
-            command += [f"--{kind}-port", str(port)]
         folder = self.home.folder / "practice"
         folder.mkdir(exist_ok=True)
-        command += ["--tls-folder", str(folder), "--reply-delay", "0.2"]
-        child = self._child("practice-mail", command, ports["api"])
-        await child.start()
-        self.endpoints.practice_mail = {
-            "smtp_port": ports["smtp"], "imap_port": ports["imap"], "api": f"http://127.0.0.1:{ports['api']}",
-            "ca_file": str(folder / "cert.pem"),
-        }  # fmt: skip
-        await self._listening(child)
+        begun = []
+        for name, platform in practice.run_for(self.endpoints.channels).items():
+            ports = {kind: self._port(f"practice {name} {kind}", port) for kind, port in platform.ports.items()}
+            child = self._child(f"practice-{name}", [sys.executable, *platform.arguments(ports, folder)], ports["api"])
+            await child.start()
+            api = {"api": f"http://127.0.0.1:{ports['api']}"}
+            self.endpoints.practice[name] = api | platform.place(ports, folder)
+            begun.append(child)
+        await asyncio.gather(*(self._listening(child) for child in begun))
 
     async def _start_service(self, name: str, module: str) -> None:
         env = service_environment(name, self.home, self.keys, self.endpoints, practice=self.options.practice)
@@ -205,8 +202,10 @@ class Platform:
                 if child.pid is None:
                     raise Trouble(f"{name} ended at once: {child.tail(3)} (log: {child.log})")
                 with contextlib.suppress(httpx.HTTPError, ValueError):
-                    answer = trouble((await client.get(f"http://127.0.0.1:{child.port}/healthz")).json(), mine)
+                    report = (await client.get(f"http://127.0.0.1:{child.port}/healthz")).json()
+                    answer = trouble(report, mine)
                     if not answer:
+                        self.lacking |= {name: words} if (words := lacks(report)) else {}
                         return
                 await asyncio.sleep(0.2)
         raise Trouble(f"{name} is not ready after {READY_SECONDS:.0f} s: {answer} (log: {child.log})")

@@ -4,6 +4,7 @@ from typing import Any
 
 import httpx
 from rich.table import Table
+from servicekit.health import READY
 
 from kurir.home import Home
 
@@ -40,17 +41,21 @@ def _service(name: str, url: str, state: dict[str, Any], home: Home) -> dict[str
     except (httpx.HTTPError, ValueError) as error:
         return known | {"ready": False, "trouble": f"no answer: {type(error).__name__}"}
     wrong = trouble(body, home.instance(name))
-    return known | ({"ready": False, "trouble": wrong} if wrong else {"ready": True}) | {"health": body}
+    said = {"trouble": words} if (words := wrong or lacks(body)) else {}
+    return known | {"ready": not wrong, **said, "health": body}
 
 
 def trouble(report: Any, instance: str) -> str:
     """Return what a service's /healthz complains of, nothing where all is well; *instance* should have answered."""
     if not isinstance(report, dict) or report.get("instance") != instance:
         return "another program answers on its port: end that one, or kurir down and up to take another"
-    if report["status"] == "ok":
-        return ""
-    down = [f"{name}: {found['detail']}" for name, found in report["dependencies"].items() if found["status"] != "ok"]
-    return "; ".join(down) or str(report["status"])
+    return "" if report["status"] in READY else lacks(report) or str(report["status"])
+
+
+def lacks(report: Any) -> str:
+    """Return the dependencies that are away, in a service's own words; nothing where all are there."""
+    away = (f"{name}: {found['detail']}" for name, found in report["dependencies"].items() if found["status"] != "ok")
+    return "; ".join(away)
 
 
 def moved(ports: dict[str, list[int]]) -> list[str]:
@@ -67,7 +72,11 @@ def table(found: dict[str, Any]) -> Table:
     for column in ("part", "state", "address", "pid", "restarts"):
         rows.add_column(column)
     for name, service in found["services"].items():
-        state = "[green]ready" if service["ready"] else f"[red]not ready[/red] {service.get('trouble', '')}"
+        words = service.get("trouble", "")
+        state = (
+            "[red]not ready[/red]" if not service["ready"] else "[yellow]degraded[/yellow]" if words else "[green]ready"
+        )
+        state = f"{state} {words}".rstrip()
         rows.add_row(name, state, service["url"], str(service["pid"]), str(service["restarts"]))
     for name, process in found["processes"].items():
         state = "[green]up" if process["pid"] else "[red]down"

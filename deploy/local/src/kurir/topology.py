@@ -8,27 +8,28 @@ from servicekit import topology as rules
 from servicekit.errors import KurirError
 
 from kurir.home import Trouble
-
-DEFAULT_CHANNELS = (Channel.EMAIL,)
-"""Channels whose service exists."""
+from kurir.services import subscribed
 
 
-async def apply(nats_url: str, channels: tuple[Channel, ...] = DEFAULT_CHANNELS) -> None:
-    """Create or update every stream, bucket and object store; raises Trouble where it would lose data."""
+async def apply(nats_url: str, channels: tuple[Channel, ...] = ()) -> None:
+    """Create or update every stream, bucket and object store of *channels*, none: of those this deployment has.
+
+    Raises Trouble where it would lose data.
+    """
     connection = await connect(nats_url)
     try:
-        await rules.apply(connection.jetstream(timeout=15), wanted(channels))
+        await rules.apply(connection.jetstream(timeout=15), wanted(channels or subscribed()))
     except KurirError as error:
         raise Trouble(error.detail) from error
     finally:
         await connection.close()
 
 
-async def check(nats_url: str, channels: tuple[Channel, ...] = DEFAULT_CHANNELS) -> list[str]:
+async def check(nats_url: str, channels: tuple[Channel, ...] = ()) -> list[str]:
     """Return what differs from the table of contracts, a line each."""
     connection = await connect(nats_url)
     try:
-        return await rules.check(connection.jetstream(timeout=15), wanted(channels))
+        return await rules.check(connection.jetstream(timeout=15), wanted(channels or subscribed()))
     except KurirError as error:
         raise Trouble(error.detail) from error
     finally:

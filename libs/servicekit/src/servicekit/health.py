@@ -15,6 +15,8 @@ from servicekit.metrics import DEPENDENCY_UP
 
 Check = Callable[[], Awaitable[Any]]
 CHECK_TIMEOUT_SECONDS = 3.0
+READY = ("ok", "degraded")
+"""Requests are served: of what is lacking the service can do without."""
 
 
 class Dependency(BaseModel):
@@ -37,7 +39,7 @@ class SessionHealth(BaseModel):
 class Report(BaseModel):
     """What /healthz says."""
 
-    status: str
+    status: str = Field(description="ok, degraded (it works, but lacks something), down or stopping")
     service: str
     instance: str
     dependencies: dict[str, Dependency]
@@ -61,7 +63,10 @@ class Health:
         self._last_ok: dict[str, datetime] = {}
 
     def add(self, name: str, check: Check, *, needed: bool = True) -> None:
-        """Register a check: it raises where the dependency is away. *needed*: without it the service is not ready."""
+        """Register a check: it raises where the dependency is away.
+
+        *needed*: without it the service is not ready; otherwise it is `degraded`, and says what it lacks.
+        """
         self._checks[name] = (check, needed)
 
     async def dependency(self, name: str) -> Dependency:
@@ -83,8 +88,9 @@ class Health:
         """Run every check."""
         names = list(self._checks)
         found = dict(zip(names, await asyncio.gather(*(self.dependency(n) for n in names)), strict=True))
-        down = [n for n in names if found[n].status != "ok" and self._checks[n][1]]
-        status = "stopping" if self.stopping else "down" if down else "ok"
+        away = [n for n in names if found[n].status != "ok"]
+        down = any(self._checks[n][1] for n in away)
+        status = "stopping" if self.stopping else "down" if down else "degraded" if away else "ok"
         sessions = dict(self.sessions()) if self.sessions else {}
         return Report(
             status=status,
@@ -128,7 +134,7 @@ async def livez() -> dict[str, str]:
 async def readyz(request: Request, response: Response) -> dict[str, Any]:
     """Answer 200 when requests can be served, 503 with what is missing otherwise."""
     report = await _health(request).report()
-    response.status_code = 200 if report.status == "ok" else 503
+    response.status_code = 200 if report.status in READY else 503
     return {
         "status": report.status,
         "down": {n: d.detail for n, d in report.dependencies.items() if d.status != "ok"},

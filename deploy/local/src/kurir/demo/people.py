@@ -1,9 +1,8 @@
-"""The practice recipients of a rehearsal: most just read, some reply, one bounces, one unsubscribes."""
+"""The practice recipients of a rehearsal: most just read, some reply, one unsubscribes, one or two are never reached."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-DOMAIN = "practice.test"
 REPLY_EVERY = 10
 
 
@@ -12,25 +11,31 @@ class Person:
     """One line of the CSV."""
 
     name: str
-    email: str
+    address: str
     acts: str
-    """read, reply, bounce or unsubscribe."""
+    """read, reply, unsubscribe, and what a channel has of its own: bounce, block, absent."""
+    replies: bool = False
+    """A conversation of the campaign comes of it."""
+    column: str = "email"
+    """Of the CSV, for the address."""
 
 
-def people(count: int, run: int) -> Iterator[Person]:
-    """Yield *count* people; *run* makes their addresses new, so that a rehearsal can be repeated on one platform."""
-    for i in range(count):
-        acts = "bounce" if i == 1 else "unsubscribe" if i == 2 else "reply" if i % REPLY_EVERY == 0 else "read"
-        local = f"person-{run}{i:07d}" if acts == "read" else f"{acts}-{run}{i:07d}"
-        yield Person(f"Pelanggan {i}", f"{local}@{DOMAIN}", acts)
+def acting(number: int, never: tuple[str, ...]) -> str:
+    """Return what the recipient of that number does; *never*: acts of those that are not reached, one each."""
+    if number in range(1, 1 + len(never)):
+        return never[number - 1]
+    if number == 1 + len(never):
+        return "unsubscribe"
+    return "reply" if number % REPLY_EVERY == 0 else "read"
 
 
-def csv(count: int, run: int) -> Iterator[bytes]:
+def csv(people: Iterable[Person]) -> Iterator[bytes]:
     """Yield the people as a CSV file, a thousand lines at a time."""
-    lines = ["name,email,city\n"]
-    for person in people(count, run):
-        lines.append(f"{person.name},{person.email},Bandung\n")
-        if len(lines) >= 1000:
+    lines: list[str] = []
+    for person in people:
+        lines = lines or [f"name,{person.column},city\n"]
+        lines.append(f"{person.name},{person.address},Bandung\n")
+        if len(lines) > 1000:
             yield "".join(lines).encode()
-            lines.clear()
+            lines = [""]
     yield "".join(lines).encode()
