@@ -51,8 +51,10 @@ class SessionMachine(RuleBasedStateMachine):
             case "deleted":
                 self.run(play.want(which, status="deleting"))
             case _:
-                made = play.world.credentials if what == "right" else play.world.wrong_credentials
-                self.run(play.want(which, status="active", credentials=made(play.accounts[which])))
+                account = play.accounts[which]
+                right = {"credentials": play.world.credentials(account)}
+                login = right if what == "right" else play.world.wrong_login(account)
+                self.run(play.want(which, status="active", **login))
 
     @rule(which=WHICH, text=st.sampled_from(["12345", "12345", "wrong"]), stale=st.sampled_from([False, False, True]))
     def answer(self, which: int, text: str, stale: bool) -> None:

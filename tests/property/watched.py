@@ -103,13 +103,20 @@ class WatchedWorld:
         """Return credentials that are right."""
         return {"password": self.platform.password}
 
-    def wrong_credentials(self, account_id: str) -> dict[str, str]:  # noqa: ARG002
+    def wrong_login(self, account_id: str) -> dict[str, Any]:  # noqa: ARG002
         """Return credentials the platform refuses."""
-        return {"password": "wrong"}
+        return {"credentials": {"password": "wrong"}}
 
-    def right_answer(self, account_id: str) -> str | None:  # noqa: ARG002
+    async def right_answer(self, account_id: str) -> str | None:  # noqa: ARG002
         """Return the login code."""
         return self.platform.code
+
+    def password(self, account_id: str) -> str | None:  # noqa: ARG002
+        """Nobody is asked for a second password here."""
+        return None
+
+    async def scan(self, account_id: str) -> None:
+        """Nothing is shown to be scanned."""
 
     def address(self, behaviour: str) -> str:
         """Return a new address; use `to=` for one with a fault."""

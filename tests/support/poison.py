@@ -51,6 +51,8 @@ OWN: dict[str, dict[str, tuple[dict[str, Any], str]]] = {
     "inbox.{channel}.{account_id}.received.v1": _fails(attachments=[{**_FILE, "object": "o", "size": TOO_LARGE_TO_STORE}]),
     # What fits these models always ends: they hold nothing that a store could refuse.
     "inbox.{channel}.{account_id}.bounced.v1": {},
+    "inbox.{channel}.{account_id}.edited.v1": {},
+    "inbox.{channel}.{account_id}.deleted.v1": {},
     "evt.{channel}.{account_id}.session.v1": {},
     "evt.{channel}.{account_id}.log.v1": {},
     "evt.accounts.account.deleting.v1": {},

@@ -32,6 +32,7 @@ class Recorder:
         self.lines: list[str] = []
         self.positions: dict[str, str] = {}
         self.media: dict[str, bytes] = {}
+        self.memos: dict[str, bytes] = {}
 
     async def report(self, status, reason="", *, challenge=None, identity=""):
         self.reports.append((status, reason))
@@ -54,6 +55,12 @@ class Recorder:
 
     async def save_cursor(self, positions):
         self.positions = dict(positions)
+
+    async def remember(self, key, value):
+        self.memos[key] = value
+
+    async def recall(self, key):
+        return self.memos.get(key)
 
     async def put_media(self, data, filename, content_type):
         key = digest(data)

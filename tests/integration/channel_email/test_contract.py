@@ -47,11 +47,17 @@ class MailWorld:
     def credentials(self, account_id):  # noqa: ARG002  # all accounts share one password
         return {"smtp_password": "secret"}
 
-    def wrong_credentials(self, account_id):  # noqa: ARG002
-        return {"smtp_password": "wrong"}
+    def wrong_login(self, account_id):  # noqa: ARG002
+        return {"credentials": {"smtp_password": "wrong"}}
 
-    def right_answer(self, account_id):  # noqa: ARG002
+    async def right_answer(self, account_id):  # noqa: ARG002
         return None
+
+    def password(self, account_id):  # noqa: ARG002
+        return None
+
+    async def scan(self, account_id):
+        pass
 
     def address(self, behaviour):
         self._addresses += 1

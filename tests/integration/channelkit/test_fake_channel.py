@@ -30,11 +30,17 @@ class FakeWorld:
     def credentials(self, account_id):
         return {"password": self.platform.password}
 
-    def wrong_credentials(self, account_id):
-        return {"password": "wrong"}
+    def wrong_login(self, account_id):
+        return {"credentials": {"password": "wrong"}}
 
-    def right_answer(self, account_id):
+    async def right_answer(self, account_id):
         return self.platform.code
+
+    def password(self, account_id):
+        return self.platform.second_password
+
+    async def scan(self, account_id):
+        await self.platform.scan(account_id)
 
     def address(self, behaviour):
         self._addresses += 1
@@ -124,12 +130,20 @@ def _true(probe):
     return ask
 
 
-class TestFakeChannelWithACode(ChannelContract):
-    """With a code at login, and a platform that deduplicates."""
+class TestFakeChannelWithAScan(ChannelContract):
+    """With a QR at login."""
 
     @pytest.fixture
     def world(self):
-        return FakeWorld(FakePlatform(code="12345", deduplicates=True))
+        return FakeWorld(FakePlatform(scans=True))
+
+
+class TestFakeChannelWithACode(ChannelContract):
+    """With a code and a second password at login, and a platform that deduplicates."""
+
+    @pytest.fixture
+    def world(self):
+        return FakeWorld(FakePlatform(code="12345", second_password="two", deduplicates=True))
 
     async def test_a_kept_session_needs_no_second_code(self, rig: Rig, world):
         replica = await rig.replica()

@@ -187,3 +187,46 @@ async def test_a_channel_sealer_opens_only_its_own(kit):
     other = channel_sealer(kit.settings, Channel.WHATSAPP)
     with pytest.raises(SealError):
         kit.sealer.open(other.seal(b"x", "acc"), "acc")
+
+
+async def test_a_memo_is_sealed_and_the_last_write_wins(kit, host):
+    assert await host.recall("peer_7") is None
+    await host.remember("peer_7", b"first hash")
+    await host.remember("peer_7", b"second hash")
+    assert await new_host(kit).recall("peer_7") == b"second hash"
+    (kept,) = await stored(kit, "KV_cursors_telegram", "$KV.cursors_telegram.acc.memo.>")
+    assert b"hash" not in kept.data
+    with pytest.raises(ValueError, match="not the key"):
+        await host.remember("acc.vault", b"")
+
+
+async def test_a_memo_moved_to_another_key_does_not_open(kit, host):
+    await host.remember("peer_7", b"hash")
+    sealed = await kit.memos._bucket.get("acc.memo.peer_7")
+    await kit.memos._bucket.put("acc.memo.peer_8", sealed.value)
+    with pytest.raises(SealError):
+        await host.recall("peer_8")
+
+
+async def test_a_memo_is_no_account_and_no_session(kit, host):
+    """Whoever lists the bucket for cursors or sessions does not take a memo for one, whatever its key."""
+    await host.remember("vault", b"hash")
+    await host.save_session(b"session")
+    await host.save_cursor({"INBOX": "7"})
+    assert await kit.cursors.keys_like("*") == ["acc"]
+
+    async def exists(_):
+        return True
+
+    assert await kit.vault.collect(exists, older_than_seconds=-1) == 0
+    assert await host.load_session() == b"session"
+
+
+async def test_a_retired_session_remembers_nothing_more(kit, host):
+    """Or what was deleted would come back."""
+    await host.remember("peer_7", b"hash")
+    host.retired = True
+    await kit.memos.purge("acc")
+    await host.remember("peer_7", b"hash")
+    assert await host.recall("peer_7") is None
+    assert await kit.cursors.keys() == []

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from contracts.state import DesiredAccount, SessionStatus
+from servicekit.clock import boottime
 from servicekit.errors import KurirError, Unavailable
 from servicekit.logs import get_logger
 
@@ -139,6 +140,9 @@ class AccountRunner:
                 self.ended = True
 
     async def _open(self, desired: DesiredAccount) -> None:
+        if (left := self._former_holder_seconds()) > 0:
+            await self._await_former_holder(desired, left)
+            return
         if desired.login_version != self.view.login_version:
             self._backoff.reset()
         self._backoff.begin()
@@ -166,6 +170,20 @@ class AccountRunner:
             self.live = LiveSession(self._kit, self.reporter, host, session)
             self.view = replace(self.view, is_open=True, waiting=False)
             await self.live.start()
+
+    def _former_holder_seconds(self) -> float:
+        """Return how long a dead holder's session may still be open where a second one beside it harms the account."""
+        inherited_at = self._kit.leases.inherited_at(self.account_id)
+        if inherited_at is None or not self._kit.driver.capabilities.exclusive_session:
+            return 0.0
+        return inherited_at + self._kit.send_timeout - boottime()
+
+    async def _await_former_holder(self, desired: DesiredAccount, seconds: float) -> None:
+        self.reporter.update(urgent=True, observed_version=desired.version)
+        self.reporter.change(SessionStatus.CONNECTING, "waiting for the former holder")
+        await self.reporter.flush()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._wake.wait(), seconds)
 
     def _apply(self, desired: DesiredAccount) -> None:
         self.view = replace(self.view, version=desired.version)

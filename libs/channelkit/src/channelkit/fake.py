@@ -5,7 +5,7 @@ import itertools
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from contracts import ids
 from contracts.channels import Channel
@@ -28,6 +28,7 @@ from channelkit.protocol import (
     Session,
 )
 
+Kind = Literal["code", "password", "qr"]
 Fault = Callable[[], Exception | None]
 
 
@@ -37,6 +38,10 @@ class FakePlatform:
 
     code: str | None = None
     """What a login must answer; None: the password is enough."""
+    second_password: str | None = None
+    """What it asks for after the code."""
+    scans: bool = False
+    """A login shows a QR instead."""
     password: str = "right"  # noqa: S105
     deduplicates: bool = False
     silent: bool = False
@@ -67,6 +72,12 @@ class FakePlatform:
     async def write_to(self, account_id: str, sender: str, text: str) -> None:
         """Let somebody write to an account."""
         self.inbox[account_id].append((sender, text))
+        async with self.came:
+            self.came.notify_all()
+
+    async def scan(self, account_id: str) -> None:
+        """Scan the QR of an account's login, as a phone does."""
+        self.logged_in.add(account_id)
         async with self.came:
             self.came.notify_all()
 
@@ -114,7 +125,9 @@ class FakeSession:
         self._platform, self._host = platform, host
         self._account = host.account.account_id
         self._challenge = ""
+        self._asked: Kind = "code"
         self._reading: asyncio.Task[None] | None = None
+        self._waiting: asyncio.Task[None] | None = None
         platform.open_sessions[self._account] += 1
 
     async def log_in(self) -> None:
@@ -126,23 +139,28 @@ class FakeSession:
             raise Retry(1, "the platform cannot be reached")
         if host.credentials.values.get("password") != platform.password:
             await host.report(SessionStatus.LOGGED_OUT, "wrong password")
-        elif platform.code is None or (self._account in platform.logged_in and await host.load_session()):
+        elif self._account in platform.logged_in and await host.load_session():
             await self._ready()
+        elif platform.scans:
+            self._waiting = asyncio.create_task(self._be_scanned())
+        elif platform.code is not None:
+            await self._ask("code")
         else:
-            await self._ask()
+            await self._ready()
 
     async def answer(self, challenge_id: str, answer: str, *, resend: bool) -> None:
-        """Take the code."""
+        """Take the code, then the second password."""
+        kind, platform = self._asked, self._platform
         if challenge_id != self._challenge:
             raise Permanent("expired_code")
         if resend:
-            await self._ask()
-        elif answer != self._platform.code:
-            raise Permanent("wrong_code", "the platform does not accept this code")
+            await self._ask(kind)
+        elif answer != (platform.code if kind == "code" else platform.second_password):
+            raise Permanent(f"wrong_{kind}", f"the platform does not accept this {kind}")
+        elif kind == "code" and platform.second_password is not None:
+            await self._ask("password")
         else:
-            self._platform.logged_in.add(self._account)
-            await self._host.save_session(b"session of " + self._account.encode())
-            await self._ready()
+            await self._logged_in()
 
     def sender(self) -> Sender:
         """Return a sender."""
@@ -160,7 +178,7 @@ class FakeSession:
         """Ask for a sign of life."""
         if self._platform.silent:
             raise Retry(1, "the platform does not answer")
-        if self._platform.code is not None and self._account not in self._platform.logged_in:
+        if (self._platform.code is not None or self._platform.scans) and self._account not in self._platform.logged_in:
             raise NeedsLogin("logged out from another device")
 
     async def log_out(self) -> None:
@@ -171,12 +189,24 @@ class FakeSession:
     async def close(self) -> None:
         """Stop reading."""
         self._platform.open_sessions[self._account] -= 1
-        await tasks.end([self._reading])
+        await tasks.end([self._reading, self._waiting])
 
-    async def _ask(self) -> None:
-        self._challenge = ids.digest("challenge", self._account, utcnow().isoformat())
-        challenge = Challenge(id=self._challenge, kind="code", hint="the code of the fake platform")
-        await self._host.report(SessionStatus.AWAITING_CODE, challenge=challenge)
+    async def _ask(self, kind: Kind) -> None:
+        self._asked, self._challenge = kind, ids.digest("challenge", self._account, utcnow().isoformat())
+        challenge = Challenge(id=self._challenge, kind=kind, hint=f"the {kind} of the fake platform")
+        await self._host.report(SessionStatus(f"awaiting_{kind}"), challenge=challenge)
+
+    async def _be_scanned(self) -> None:
+        await self._ask("qr")
+        async with self._platform.came:
+            while self._account not in self._platform.logged_in:
+                await self._platform.came.wait()
+        await self._logged_in()
+
+    async def _logged_in(self) -> None:
+        self._platform.logged_in.add(self._account)
+        await self._host.save_session(b"session of " + self._account.encode())
+        await self._ready()
 
     async def _ready(self) -> None:
         await self._host.report(SessionStatus.READY, identity=f"fake:{self._account}")
@@ -204,6 +234,7 @@ class FakeSession:
             at=utcnow(),
             text=text,
         )
+        await self._host.remember(f"peer_{ids.digest(sender)}", sender.encode())
         await self._host.publish(event, event_id)
 
 

@@ -7,7 +7,7 @@ from typing import Literal
 from contracts import subjects
 from contracts.commands import Attachment
 from contracts.headers import ERROR
-from contracts.inbox import Bounced, Delivered, Read, Received
+from contracts.inbox import Bounced, Deleted, Delivered, Edited, Read, Received
 from contracts.state import Challenge, CursorState, DesiredAccount, SessionStatus
 from servicekit.errors import Conflict, NotFound, Permanent, Unavailable
 
@@ -17,7 +17,8 @@ from channelkit.reporting import Reporter
 
 _LARGEST_DEAD_LETTER = 512 * 1024
 _WHAT: dict[type[Inbound], subjects.What] = {
-    Received: "received", Delivered: "delivered", Read: "read", Bounced: "bounced",
+    Received: "received", Edited: "edited", Deleted: "deleted",
+    Delivered: "delivered", Read: "read", Bounced: "bounced",
 }  # fmt: skip
 
 
@@ -100,6 +101,15 @@ class SessionHost:
         self._cursor = None  # an answer that never comes leaves us not knowing the revision
         write = self._kit.cursors.update(key, state, last[1]) if last else self._kit.cursors.create(key, state)
         self._cursor = (state, await write)
+
+    async def remember(self, key: str, value: bytes) -> None:
+        """Keep a small lasting fact of the account, sealed; a retired session's is not kept. Raises Unavailable."""
+        if not self.retired:  # or what is deleted would come back
+            await self._kit.memos.remember(self.account.account_id, key, value)
+
+    async def recall(self, key: str) -> bytes | None:
+        """Return what was last remembered under *key*, None where nothing was. Raises SealError, Unavailable."""
+        return await self._kit.memos.recall(self.account.account_id, key)
 
     async def put_media(self, data: bytes, filename: str, content_type: str) -> Attachment:
         """Keep an attachment in the media store. Raises Unavailable."""

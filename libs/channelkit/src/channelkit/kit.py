@@ -15,6 +15,7 @@ from channelkit.freshness import Freshness
 from channelkit.journal import Journal
 from channelkit.leases import Leases
 from channelkit.members import Members
+from channelkit.memos import Memos
 from channelkit.protocol import ChannelDriver
 from channelkit.settings import ChannelSettings
 from channelkit.suppressions import Suppressions
@@ -36,6 +37,7 @@ class Kit:
     journal: Journal
     sealer: Sealer
     vault: Vault
+    memos: Memos
     media: ObjectBucket
     cursors: Bucket[CursorState]
     lanes: Bucket[LaneState]
@@ -73,6 +75,7 @@ def make_kit(
         journal=Journal(bus),
         sealer=sealer,
         vault=Vault(bus, channel, sealer),
+        memos=Memos(bus, channel, sealer),
         media=ObjectBucket(bus, "media"),
         cursors=Bucket(bus, subjects.bucket("cursors", channel), CursorState),
         lanes=Bucket(bus, subjects.bucket("lanes", channel), LaneState),

@@ -10,11 +10,11 @@ from typing import Any, Literal, Protocol
 
 from contracts.channels import Channel
 from contracts.commands import Attachment, SendMessage
-from contracts.inbox import Bounced, Delivered, Read, Received
+from contracts.inbox import Bounced, Deleted, Delivered, Edited, Read, Received
 from contracts.requests import TestStep
 from contracts.state import Challenge, DesiredAccount, SessionStatus
 
-Inbound = Received | Delivered | Read | Bounced
+Inbound = Received | Edited | Deleted | Delivered | Read | Bounced
 
 
 class NeedsLogin(Exception):  # noqa: N818  # an instruction, like Retry and Permanent
@@ -46,7 +46,7 @@ class Capabilities:
     can_ask: bool = False
     """`Session.was_sent` can tell whether a message with that platform key went out."""
     exclusive_session: bool = False
-    """Two sessions at once harm the account: the heir of a lease waits."""
+    """Two sessions at once harm the account: the heir of a dead replica waits one send timeout before it opens."""
     bubbles: bool = True
     send_timeout_seconds: float = 60.0
     """The longest a send may take; an heir of a lease begins sending this much later."""
@@ -167,6 +167,15 @@ class Host(Protocol):
 
     async def save_cursor(self, positions: dict[str, str]) -> None:
         """Write the inbound positions with the lease's epoch; raises Conflict when the lease has moved on."""
+
+    async def remember(self, key: str, value: bytes) -> None:
+        """Keep a small lasting fact of the account, sealed; the last write wins. Raises Unavailable.
+
+        *key*: 1 to 120 of `A-Za-z0-9_=-`. It goes when the account is deleted.
+        """
+
+    async def recall(self, key: str) -> bytes | None:
+        """Return what was last remembered under *key*, None where nothing was. Raises SealError, Unavailable."""
 
     async def put_media(self, data: bytes, filename: str, content_type: str) -> Attachment:
         """Keep an attachment in the media store."""

@@ -84,6 +84,7 @@ async def _remove_traces(kit: Kit, account_id: str) -> None:
     forget(kit.bus, kit.channel, account_id)
     await kit.lanes.purge(account_id)
     await kit.cursors.purge(account_id)
+    await kit.memos.purge(account_id)
     await kit.sessions.purge_prefix(account_id)
 
 

@@ -68,7 +68,7 @@ class Sweeper:
     async def _traces(self) -> list[str]:
         kit, found = self._kit, set[str]()
         for bucket in (kit.lanes, kit.cursors, kit.sessions):
-            found.update(key for key in await bucket.keys() if "." not in key)
+            found.update(await bucket.keys_like("*"))
         found.update(key for key in kit.leases.known() if not key.startswith("_"))
         return sorted(found)
 

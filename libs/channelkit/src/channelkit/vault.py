@@ -81,7 +81,7 @@ class Vault:
     async def collect(self, exists: Callable[[str], Awaitable[bool]], older_than_seconds: float) -> int:
         """Remove old sessions of accounts that are gone, and old objects nobody points to; return how many."""
         limit, kept, removed = utcnow() - timedelta(seconds=older_than_seconds), set[str](), 0
-        for key in [k for k in await self._pointers.keys() if k.endswith(_SUFFIX)]:
+        for key in await self._pointers.keys_like(f"*{_SUFFIX}"):
             pointer = await self._pointers.get(key)
             if pointer and pointer.value.at < limit and not await exists(key.removesuffix(_SUFFIX)):
                 await self.purge(key.removesuffix(_SUFFIX))

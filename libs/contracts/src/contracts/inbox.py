@@ -1,12 +1,15 @@
 """What became of a message, and what came in: `inbox.<channel>.<account_id>.<what>.v1`."""
 
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from contracts.base import DottedId, Id, Message, Time, Value
 from contracts.channels import Channel
 from contracts.commands import Attachment, Kind, Recipient
+
+LONGEST_NUMBER = 30
+"""Digits of a platform id that is compared as a number."""
 
 
 class Origin(Value):
@@ -69,15 +72,34 @@ class Cancelled(Outcome):
 
 
 class Delivered(Message):
-    """The message reached the recipient's device."""
+    """The message reached the recipient's device.
+
+    It names our row, or, where the platform names only its own ids, the conversation and the platform's id.
+    """
 
     NAME: ClassVar[str] = "message.delivered"
     account_id: Id
     channel: Channel
-    row: DottedId
+    row: DottedId | None = None
     wanted: int = 0
     at: Time
     platform_id: str | None = None
+    conversation: str | None = Field(default=None, description="The peer's address in normal form")
+    up_to: bool = Field(
+        default=False,
+        description="Every message to that conversation up to and including `platform_id`, ids compared as integers",
+    )
+
+    @model_validator(mode="after")
+    def _named(self) -> Self:
+        if self.row is None and not (self.conversation and self.platform_id):
+            raise ValueError("names neither a row nor a conversation with a platform id")
+        number = self.platform_id or ""
+        if self.up_to and not (
+            self.conversation and number.isascii() and number.isdigit() and len(number) <= LONGEST_NUMBER
+        ):
+            raise ValueError("up_to needs a conversation and a platform id of digits")
+        return self
 
 
 class Read(Delivered):
@@ -123,3 +145,29 @@ class Received(Message):
     auto_reply: bool = False
     own: bool = Field(default=False, description="Sent by the account's owner from another device")
     stub: str | None = Field(default=None, description="Why the content is missing: too_large or unreadable")
+
+
+class Edited(Message):
+    """A message that came in (or that the owner sent from another device) was changed: this is its whole new text."""
+
+    NAME: ClassVar[str] = "message.edited"
+    account_id: Id
+    channel: Channel
+    platform_id: str
+    conversation: str = Field(description="The peer's address, as in the message that was edited")
+    text: str = ""
+    html: str | None = None
+    at: Time
+
+
+class Deleted(Message):
+    """Messages were taken back on the platform. The inbox keeps them and says so."""
+
+    NAME: ClassVar[str] = "message.deleted"
+    account_id: Id
+    channel: Channel
+    platform_ids: list[str] = Field(min_length=1)
+    conversation: str | None = Field(
+        default=None, description="None where the platform does not say whose (Telegram's private chats)"
+    )
+    at: Time

@@ -58,6 +58,8 @@ CONTRACTS: tuple[Contract, ...] = (
     Contract("inbox.{channel}.{account_id}.cancelled.v1", inbox.Cancelled, (CHANNEL, "campaigns"), _OUTCOME_READERS),
     _inbox("bounced", inbox.Bounced),
     _inbox("received", inbox.Received),
+    _inbox("edited", inbox.Edited),
+    _inbox("deleted", inbox.Deleted),
     Contract("evt.{channel}.{account_id}.session.v1", events.SessionChanged, (CHANNEL,), ("accounts", OUTSIDE)),
     Contract("evt.{channel}.{account_id}.log.v1", events.LogLine, (CHANNEL,), ("accounts", OUTSIDE)),
     Contract("evt.accounts.account.changed.v1", events.AccountChanged, ("accounts",), (OUTSIDE,)),
@@ -89,6 +91,7 @@ CONTRACTS: tuple[Contract, ...] = (
     _kv("lanes_{channel}", "{account_id}", state.LaneState, (CHANNEL,), (CHANNEL,)),
     _kv("cursors_{channel}", "{account_id}", state.CursorState, (CHANNEL,), (CHANNEL,)),
     _kv("cursors_{channel}", "{account_id}.vault", state.VaultPointer, (CHANNEL,), (CHANNEL,)),
+    _kv("cursors_{channel}", "{account_id}.memo.{key>}", state.Memo, (CHANNEL,), (CHANNEL,)),
     _kv("suppressions", "{key>}", state.SuppressionEntry, ("campaigns",), (CHANNEL,)),
     _kv("marks", "{channel}", state.StoreMark, ("campaigns",), ("campaigns",)),
 )

@@ -192,6 +192,13 @@ class VaultPointer(Value):
     login_version: int = Field(default=0, description="Of the desired state its session was opened for")
 
 
+class Memo(Value):
+    """`cursors_<channel>` / `<account_id>.memo.<key>`: a small lasting fact of an account, such as a peer's access hash."""
+
+    sealed: str = Field(description="Sealed with the channel's key; the sealed text names account and key")
+    at: Time
+
+
 class SuppressionEntry(Value):
     """`suppressions` / `<channel>.<HMAC of address>`."""
 

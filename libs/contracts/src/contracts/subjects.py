@@ -6,7 +6,9 @@ from typing import Literal
 from contracts.channels import Channel
 
 Queue = Literal["now", "bulk"]
-What = Literal["sent", "delivered", "read", "failed", "unknown", "cancelled", "bounced", "received"]
+What = Literal[
+    "sent", "delivered", "read", "failed", "unknown", "cancelled", "bounced", "received", "edited", "deleted"
+]
 
 
 def send(channel: Channel, account_id: str, queue: Queue) -> str:

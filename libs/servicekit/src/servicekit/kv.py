@@ -99,11 +99,17 @@ class Bucket(Generic[V]):
 
     async def keys(self, prefix: str = "") -> list[str]:
         """Return the keys that exist under *prefix* (whole tokens: `acc_1` means `acc_1.…`), or all."""
-        return [key async for key, _, _ in self._listed(prefix, headers_only=True)]
+        return await self.keys_like(under(prefix))
+
+    async def keys_like(self, pattern: str) -> list[str]:
+        """Return the keys that match a NATS pattern: `*` are those of one token."""
+        return [key async for key, _, _ in self._listed(pattern, headers_only=True)]
 
     async def items(self, prefix: str = "") -> dict[str, Entry[V]]:
         """Return keys and values under *prefix*, or all."""
-        return {key: Entry(self.parse(key, data), revision) async for key, data, revision in self._listed(prefix)}
+        return {
+            key: Entry(self.parse(key, data), revision) async for key, data, revision in self._listed(under(prefix))
+        }
 
     def subject(self, key: str) -> str:
         """Return the key's subject, for writing through the bus's pipe."""
@@ -165,9 +171,9 @@ class Bucket(Generic[V]):
         gone = headers.get("KV-Operation") in _GONE or "Nats-Marker-Reason" in headers
         return _Stored(None if gone else (msg.data or b""), msg.seq or 0, headers.get(_WRITE, ""))
 
-    async def _listed(self, prefix: str, *, headers_only: bool = False) -> AsyncIterator[tuple[str, bytes, int]]:
+    async def _listed(self, pattern: str, *, headers_only: bool = False) -> AsyncIterator[tuple[str, bytes, int]]:
         self.bus.require()
-        subject = self._prefix + under(prefix)
+        subject = self._prefix + pattern
         with translated(self.name):
             async for msg in stream_reader.read(
                 self.bus.js, self.stream, subject, last_per_subject=True, headers_only=headers_only

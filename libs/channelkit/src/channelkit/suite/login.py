@@ -1,13 +1,13 @@
 """Login, states, and what a change of the desired state does."""
 
+from typing import Any
+
 from contracts import subjects
 from contracts.requests import CheckRecipient, TestSettings
 from contracts.state import SessionStatus
 
 from channelkit.suite.base import Rules
-from channelkit.suite.rig import Rig, World, eventually
-
-READY = SessionStatus.READY
+from channelkit.suite.rig import ASKING, READY, Rig, World, eventually
 
 
 class LoginRules(Rules):
@@ -29,28 +29,27 @@ class LoginRules(Rules):
     async def test_a_wrong_or_stale_answer_is_refused(self, rig: Rig, world: World) -> None:
         """The challenge stays, and the right answer still works."""
         await rig.replica()
-        if world.right_answer("acc") is None:  # nothing is asked here: then no answer finds anybody to take it
-            await rig.log_in("acc")
+        await rig.want("acc")
+        state = await rig.reach("acc", READY, *ASKING)
+        if state.challenge is None or state.challenge.kind != "code":  # then no answer finds anybody to take it
             reply = await rig.answer("acc", "any", "123")
             assert reply.error == "stale_challenge"
+            await rig.log_in("acc")
             return
-        await rig.want("acc")
-        state = await rig.reach("acc", SessionStatus.AWAITING_CODE)
-        assert state.challenge
-        stale = await rig.answer("acc", "another", world.right_answer("acc") or "")
+        stale = await rig.answer("acc", "another", await world.right_answer("acc") or "")
         wrong = await rig.answer("acc", state.challenge.id, "no such code")
         assert (stale.ok, stale.error) == (False, "stale_challenge")
         assert not wrong.ok
         assert wrong.error
         await rig.log_in("acc")
 
-    async def test_wrong_credentials_are_reported_and_right_ones_log_in(self, rig: Rig, world: World) -> None:
-        """Without trying the wrong ones for ever; a change of credentials logs in again."""
+    async def test_a_wrong_login_is_reported_and_the_right_one_works(self, rig: Rig, world: World) -> None:
+        """Without trying the wrong one for ever; a change of credentials or settings logs in again."""
         await rig.replica()
-        await rig.want("acc", credentials=world.wrong_credentials("acc"))
+        await rig.want("acc", new_login=True, **world.wrong_login("acc"))
         state = await rig.reach("acc", SessionStatus.LOGGED_OUT, SessionStatus.FAILED)
         assert state.reason
-        await rig.want("acc", credentials=world.credentials("acc"))
+        await rig.want("acc", credentials=world.credentials("acc"), settings=world.settings("acc"))
         await rig.log_in("acc")
 
     async def test_credentials_sealed_for_another_account_do_not_open(self, rig: Rig) -> None:
@@ -88,8 +87,9 @@ class LoginRules(Rules):
         """By any replica, step by step, with nothing kept."""
         await rig.replica()
         await rig.replica()
-        for values, good in ((world.credentials("new"), True), (world.wrong_credentials("new"), False)):
-            reply = await rig.request(subjects.test(rig.channel), _test_request(rig, values))
+        right = {"credentials": world.credentials("new"), "settings": world.settings("new")}
+        for values, good in ((right, True), ({**right, **world.wrong_login("new")}, False)):
+            reply = await rig.request(subjects.test(rig.channel), _test_request(rig, **values))
             assert reply.ok is good, reply
             assert reply.steps
 
@@ -103,6 +103,6 @@ class LoginRules(Rules):
         assert reply.error == "malformed"
 
 
-def _test_request(rig: Rig, values: dict[str, str]) -> TestSettings:
-    sealed = rig.sealed(values, f"test/{rig.channel}")
-    return TestSettings(channel=rig.channel, settings=rig.world.settings("new"), credentials=sealed)
+def _test_request(rig: Rig, credentials: dict[str, str], settings: dict[str, Any]) -> TestSettings:
+    sealed = rig.sealed(credentials, f"test/{rig.channel}")
+    return TestSettings(channel=rig.channel, settings=settings, credentials=sealed)

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from datetime import timedelta
 from typing import Any, Literal, Protocol, TypeVar
 
@@ -13,7 +13,7 @@ from contracts.channels import Channel
 from contracts.commands import OURS, Content, Recipient, SendMessage
 from contracts.inbox import Received
 from contracts.requests import AnswerLogin, Reply
-from contracts.state import ALL, DesiredAccount, SessionState, SessionStatus, WorkerSwitch
+from contracts.state import ALL, Challenge, DesiredAccount, SessionState, SessionStatus, WorkerSwitch
 from contracts.topology import topology
 from servicekit import stream_reader
 from servicekit import topology as server_topology
@@ -30,6 +30,8 @@ from channelkit.settings import ChannelSettings
 T = TypeVar("T")
 Behaviour = Literal["accepts", "refuses", "defers"]
 """How the platform treats an address: takes its messages; refuses them for good; refuses once, then takes them."""
+READY = SessionStatus.READY
+ASKING = (SessionStatus.AWAITING_CODE, SessionStatus.AWAITING_PASSWORD, SessionStatus.AWAITING_QR)
 QUICK = {
     "heartbeat_ttl_seconds": 3,
     "heartbeat_every_seconds": 0.7,
@@ -56,11 +58,17 @@ class World(Protocol):
     def credentials(self, account_id: str) -> dict[str, str]:
         """Return credentials that are right."""
 
-    def wrong_credentials(self, account_id: str) -> dict[str, str]:
-        """Return credentials the platform refuses."""
+    def wrong_login(self, account_id: str) -> dict[str, Any]:
+        """Return what the platform refuses: `credentials` or `settings` of the account, to be changed for a login."""
 
-    def right_answer(self, account_id: str) -> str | None:
-        """Return what answers the login's challenge, None where there is none."""
+    async def right_answer(self, account_id: str) -> str | None:
+        """Return what answers the code the login is asking for, None where it asks for none."""
+
+    def password(self, account_id: str) -> str | None:
+        """Return what the login asks for after the code (two-step verification), None where it does not."""
+
+    async def scan(self, account_id: str) -> None:
+        """Scan the QR the login shows, as a phone does; nothing to do where none is ever shown."""
 
     def address(self, behaviour: Behaviour) -> str:
         """Return a new address."""
@@ -185,26 +193,39 @@ class Rig:
         entry = await self.sessions.get(account_id)
         return entry.value if entry else None
 
-    async def reach(self, account_id: str, *statuses: SessionStatus, seconds: float = 20.0) -> SessionState:
-        """Wait until the account is in one of *statuses* at the version last wanted."""
+    async def reach(
+        self, account_id: str, *statuses: SessionStatus, seconds: float = 20.0, but_not: Collection[str] = ()
+    ) -> SessionState:
+        """Wait until the account is in one of *statuses* at the version last wanted. *but_not*: challenges met before."""
 
         async def there() -> SessionState | None:
             state = await self.state(account_id)
             good = state and state.status in statuses and state.observed_version == self._versions[account_id].version
-            return state if good else None
+            stale = state and state.challenge and state.challenge.id in but_not
+            return state if good and not stale else None
 
         return await eventually(there, seconds, f"{account_id} to become {' or '.join(statuses)}")
 
     async def log_in(self, account_id: str) -> SessionState:
-        """Have the account logged in, its challenge answered if there is one."""
+        """Have the account logged in: what the login asks (a code, then a password; or a scan) is answered."""
         if account_id not in self._versions:
             await self.want(account_id)
-        ready, asked = SessionStatus.READY, SessionStatus.AWAITING_CODE
-        state = await self.reach(account_id, ready, *([asked] if self.world.right_answer(account_id) else []))
-        if state.status is asked and state.challenge:
-            reply = await self.answer(account_id, state.challenge.id, self.world.right_answer(account_id) or "")
-            assert reply.ok, reply
-        return await self.reach(account_id, ready)
+        answered: set[str] = set()
+        while (state := await self.reach(account_id, READY, *ASKING, but_not=answered)).status is not READY:
+            assert state.challenge, state
+            answered.add(state.challenge.id)
+            await self._meet(account_id, state.challenge)
+        return state
+
+    async def _meet(self, account_id: str, challenge: Challenge) -> None:
+        if challenge.kind == "qr":
+            await self.world.scan(account_id)
+            return
+        asked_password = challenge.kind == "password"
+        text = self.world.password(account_id) if asked_password else await self.world.right_answer(account_id)
+        assert text, f"the login asks for a {challenge.kind}, and the world knows none"
+        reply = await self.answer(account_id, challenge.id, text)
+        assert reply.ok, reply
 
     async def answer(self, account_id: str, challenge_id: str, text: str) -> Reply:
         """Answer a login challenge, as accounts does."""

@@ -135,7 +135,7 @@ async def apply_receipts(ctx: Context, receipts: Sequence[Delivered]) -> None:
     """Write `delivered` and `read`; a receipt heard before its `sent` counts as one."""
     operations: list[UpdateMany | UpdateOne] = []
     now = utcnow()
-    for one in receipts:
+    for one in (r for r in receipts if r.row is not None):
         state, lower = ("read", ["sent", "delivered"]) if isinstance(one, Read) else ("delivered", ["sent"])
         done = {"state": state, "updated_at": now}
         where = {"_id": one.row, "wanted": one.wanted}
@@ -145,7 +145,7 @@ async def apply_receipts(ctx: Context, receipts: Sequence[Delivered]) -> None:
     if not operations:
         return
     await ctx.db[ROWS].bulk_write(operations)
-    ids = [one.row for one in receipts]
+    ids = [one.row for one in receipts if one.row is not None]
     found = ctx.db[ROWS].find({"_id": {"$in": ids}}, {"slice": 1})
     await counts.touch(ctx, {str(row["slice"]) async for row in found})
     await ctx.hub.publish("row", ids)
