@@ -1,0 +1,181 @@
+"""Which copy of a profile may go on: the one rule that keeps an old copy from rolling an encrypted session back.
+
+A small record of the account (sealed, beside its cursor) says which volume's copy was opened last, and whether it was
+given back whole. While it was not, only that copy may be opened again (docs/adr/0017).
+"""
+
+import asyncio
+import socket
+from datetime import datetime
+from typing import Protocol
+
+from pydantic import BaseModel, ValidationError
+from servicekit.clock import utcnow
+from servicekit.errors import Permanent
+
+from channelkit.browser import packing, processes
+from channelkit.browser.profile import Marker, ProfileFolder
+
+KEY = "profile"
+_LEFTOVER_SECONDS = 3.0
+"""A browser whose service was killed is closed by Playwright's driver, gracefully; it gets so long for that."""
+
+
+class ProfileElsewhere(Permanent):
+    """The account's profile was last in use on another volume and not given back: a person has to decide."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__("profile_elsewhere", detail)
+
+
+class Record(BaseModel):
+    """What the account remembers of its profile."""
+
+    volume: str
+    generation: int
+    clean: bool
+    """Closed gracefully, and this very state lies in the vault."""
+    login: bool = True
+    """False: nobody is logged in, so nothing can be rolled back."""
+    holder: str = ""
+    at: datetime
+
+
+class ProfileHost(Protocol):
+    """What of channelkit's Host is needed here."""
+
+    async def remember(self, key: str, value: bytes) -> None:
+        """Keep a small fact of the account, sealed."""
+
+    async def recall(self, key: str) -> bytes | None:
+        """Return it, or None."""
+
+    async def save_session(self, data: bytes) -> None:
+        """Seal a session into the vault."""
+
+    async def load_session(self) -> bytes | None:
+        """Return the session in the vault, opened."""
+
+
+class KeptProfile:
+    """One account's profile on this volume, between `take` and `release`."""
+
+    def __init__(self, host: ProfileHost, folder: ProfileFolder) -> None:
+        self._host, self.folder = host, folder
+        self._marker = Marker(volume="")
+        self.login = False
+        """Somebody is, or was, logged in with it."""
+        self.unclean = False
+        """It was not closed gracefully the last time: its last seconds may be missing."""
+
+    async def take(self) -> None:
+        """Lock the folder, end what an earlier process left behind, and choose the copy to go on with.
+
+        Raises ProfileBusy, ProfileElsewhere, BadProfile, SealError, Unavailable; nothing is held then.
+        """
+        self.folder.lock()
+        try:
+            await self._end_leftovers()
+            record = await self._recall()
+            marker = await self._choose(record, self.folder.marker())
+            self.unclean = not marker.clean
+            before = max(marker.generation, record.generation if record else 0)
+            self._marker = marker.model_copy(update={"generation": before + 1, "clean": False})
+            self.folder.mark(self._marker)  # before the record: what it names must exist
+            if self.login:
+                await self._remember(clean=False)
+        except BaseException:
+            self.folder.unlock()
+            raise
+
+    async def logged_in(self) -> None:
+        """Somebody has logged in: from here on only this copy may go on. Raises Unavailable."""
+        if not self.login:
+            await self._remember(clean=False, login=True)
+            self.login = True
+
+    async def closed(self) -> None:
+        """Note a graceful close and, where somebody is logged in, put the profile into the vault.
+
+        Raises TooLarge (the profile stays bound to this volume), Conflict, Unavailable.
+        """
+        self._marker = self._marker.model_copy(update={"clean": True})
+        self.folder.mark(self._marker)
+        if self.login:
+            await self._host.save_session(await asyncio.to_thread(packing.pack, self.folder.profile))
+            await self._remember(clean=True)
+
+    async def reopen(self, *, clean: bool) -> None:
+        """Take the profile into use again at once, after a close that was graceful or not. Raises Unavailable."""
+        self.unclean = not clean
+        self._marker = self._marker.model_copy(update={"generation": self._marker.generation + 1, "clean": False})
+        self.folder.mark(self._marker)
+        if self.login:
+            await self._remember(clean=False)
+
+    async def forget(self) -> None:
+        """The platform logged it out: the profile is worthless here and everywhere. Raises Unavailable."""
+        await self._remember(clean=True, login=False)
+        self.login = False
+        self.folder.fresh()
+
+    def release(self) -> None:
+        """Give the lock back."""
+        self.folder.unlock()
+
+    async def _end_leftovers(self) -> None:
+        if not await processes.gone(self.folder.profile, _LEFTOVER_SECONDS):
+            await asyncio.to_thread(processes.kill, self.folder.profile)
+        self.folder.unlink_stale()
+
+    async def _choose(self, record: Record | None, here: Marker | None) -> Marker:
+        """Return the marker of the profile to go on with, which then lies in the folder."""
+        self.login = record.login if record else False
+        if record is None:
+            return here or await self._from_vault() or self.folder.fresh()
+        if here and _may_go_on(record, here):
+            return here
+        if not record.login:
+            return self.folder.fresh()
+        if not record.clean:
+            raise ProfileElsewhere(_words(record))
+        if (marker := await self._from_vault()) is None:
+            raise ProfileElsewhere("the vault holds no copy of the account's profile: log in anew")
+        return marker
+
+    async def _from_vault(self) -> Marker | None:
+        packed = await self._host.load_session()
+        if packed is None:
+            return None
+        marker = self.folder.fresh()
+        await asyncio.to_thread(packing.unpack, packed, self.folder.profile)
+        self.login = True
+        return marker
+
+    async def _recall(self) -> Record | None:
+        kept = await self._host.recall(KEY)
+        try:
+            return Record.model_validate_json(kept) if kept else None
+        except ValidationError as error:
+            raise ProfileElsewhere("the record of the account's profile cannot be read: log in anew") from error
+
+    async def _remember(self, *, clean: bool, login: bool = True) -> None:
+        record = Record(
+            volume=self._marker.volume, generation=self._marker.generation, clean=clean, login=login,
+            holder=socket.gethostname(), at=utcnow(),
+        )  # fmt: skip
+        await self._host.remember(KEY, record.model_dump_json().encode())
+
+
+def _may_go_on(record: Record, here: Marker) -> bool:
+    """Return whether this volume's copy is the latest one."""
+    if here.generation > record.generation:
+        return True  # the record comes from a backup, or this copy was marked and the crash came before the record
+    return here.volume == record.volume and (not record.clean or here.clean)
+
+
+def _words(record: Record) -> str:
+    return (
+        f"the profile has been in use on another volume, {record.holder}, since {record.at:%Y-%m-%d %H:%M} UTC and was "
+        "not closed there: start Kurir with that volume, or log in anew"
+    )

@@ -1,0 +1,99 @@
+"""A profile as bytes: a tar of what holds the login, without caches, compressed with gzip; and back, trusting nothing."""
+
+import io
+import shutil
+import stat
+import tarfile
+from pathlib import Path, PurePosixPath
+
+from servicekit.errors import Permanent, TooLarge
+
+MAX_FILES = 20_000
+MAX_BYTES = 1024 * 1024 * 1024
+"""Unpacked: a profile with years of WhatsApp history stays well below."""
+MAX_PACKED_BYTES = 256 * 1024 * 1024
+CACHES = frozenset({
+    "Cache", "Code Cache", "GPUCache", "GPUPersistentCache", "DawnCache", "DawnGraphiteCache", "DawnWebGPUCache",
+    "GrShaderCache", "GraphiteDawnCache", "ShaderCache", "Shared Dictionary", "Service Worker", "blob_storage",
+    "component_crx_cache", "extensions_crx_cache", "Crashpad", "Crash Reports", "BrowserMetrics", "Safe Browsing",
+    "OptimizationGuideModelsManifest", "optimization_guide_model_store", "segmentation_platform", "Variations",
+    "NativeMessagingHosts", "Extensions", "Sessions", "Feature Engagement Tracker",
+})  # fmt: skip
+"""Folders a browser makes anew. Service workers among them: a site registers its own again at the next visit."""
+_LEVEL = 4
+
+
+class BadProfile(Permanent):
+    """What was given is no packed profile, or not one that may be unpacked."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__("bad_profile", detail)
+
+
+def pack(profile: Path) -> bytes:
+    """Return the profile's files as a compressed tar. The browser must have been closed.
+
+    Raises TooLarge, FileNotFoundError where there is no profile.
+    """
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w:gz", compresslevel=_LEVEL, format=tarfile.PAX_FORMAT) as archive:
+        for file in _files(profile):
+            archive.add(file, arcname=file.relative_to(profile).as_posix(), recursive=False, filter=_anonymous)
+    if out.tell() > MAX_PACKED_BYTES:
+        raise TooLarge(f"the profile is {out.tell() >> 20} MB packed, at most {MAX_PACKED_BYTES >> 20} MB are kept")
+    return out.getvalue()
+
+
+def _files(profile: Path) -> list[Path]:
+    """Return the regular files outside caches; links (Chromium's Singleton…), sockets and pipes stay behind."""
+    found: list[Path] = []
+    folders = [profile]
+    while folders:
+        for entry in sorted(folders.pop().iterdir()):
+            mode = entry.lstat().st_mode
+            if stat.S_ISDIR(mode) and entry.name not in CACHES:
+                folders.append(entry)
+            elif stat.S_ISREG(mode):
+                found.append(entry)
+    if len(found) > MAX_FILES:
+        raise TooLarge(f"the profile has {len(found)} files, at most {MAX_FILES} are kept")
+    return found
+
+
+def _anonymous(member: tarfile.TarInfo) -> tarfile.TarInfo:
+    member.uid = member.gid = 0
+    member.uname = member.gname = ""
+    member.mode = 0o600
+    return member
+
+
+def unpack(data: bytes, profile: Path) -> None:
+    """Replace the folder *profile* by the packed one; a bad one leaves the old folder as it was.
+
+    Regular files only, no path out of the folder, no more and no larger than a profile is. Raises BadProfile.
+    """
+    draft = profile.with_name(profile.name + ".new")
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(parents=True, mode=0o700)
+    try:
+        with tarfile.open(fileobj=io.BytesIO(data), mode="r:gz") as archive:
+            _extract(archive, draft)
+    except (tarfile.TarError, OSError, EOFError, ValueError) as error:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise BadProfile(f"not a packed profile: {error}") from error
+    except BadProfile:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise
+    shutil.rmtree(profile, ignore_errors=True)
+    draft.rename(profile)
+
+
+def _extract(archive: tarfile.TarFile, folder: Path) -> None:
+    count = total = 0
+    for member in archive:  # one by one: an archive that unpacks to more than it may is stopped on the way
+        count, total = count + 1, total + member.size
+        if count > MAX_FILES or total > MAX_BYTES:
+            raise BadProfile(f"more than {MAX_FILES} files or {MAX_BYTES >> 20} MB")
+        if not member.isreg() or PurePosixPath(member.name).is_absolute():
+            raise BadProfile(f"{member.name[:100]!r} is not a plain file")
+        archive.extract(member, folder, filter="data")

@@ -1,0 +1,203 @@
+"""Which copy of a profile may go on: every case of the rule, without a browser."""
+
+import pytest
+from channelkit.browser import packing
+from channelkit.browser.keeping import KEY, KeptProfile, ProfileElsewhere, Record
+from channelkit.browser.profile import ProfileBusy, ProfileFolder
+from servicekit.errors import Unavailable
+
+
+class Host:
+    """What the account remembers, wherever its replicas run."""
+
+    def __init__(self) -> None:
+        self.facts, self.vault, self.away = {}, None, False
+
+    async def remember(self, key, value):
+        if self.away:
+            raise Unavailable("NATS is away")
+        self.facts[key] = value
+
+    async def recall(self, key):
+        return self.facts.get(key)
+
+    async def save_session(self, data):
+        if self.away:
+            raise Unavailable("NATS is away")
+        self.vault = data
+
+    async def load_session(self):
+        return self.vault
+
+
+@pytest.fixture
+def host():
+    return Host()
+
+
+@pytest.fixture
+def here(host, tmp_path):
+    return lambda: KeptProfile(host, ProfileFolder(tmp_path / "here", "acc"))
+
+
+@pytest.fixture
+def elsewhere(host, tmp_path):
+    return lambda: KeptProfile(host, ProfileFolder(tmp_path / "elsewhere", "acc"))
+
+
+def write(kept, text):
+    (kept.folder.profile / "storage").write_text(text)
+
+
+def read(kept):
+    return (kept.folder.profile / "storage").read_text()
+
+
+async def log_in(kept, text="first"):
+    await kept.take()
+    write(kept, text)
+    await kept.logged_in()
+
+
+async def close(kept):
+    await kept.closed()
+    kept.release()
+
+
+async def test_a_closed_profile_goes_on_anywhere(here, elsewhere):
+    await log_in(one := here())
+    await close(one)
+    await (other := elsewhere()).take()
+    assert (read(other), other.unclean, other.login) == ("first", False, True)
+
+
+async def test_a_profile_in_use_goes_on_nowhere_else(here, elsewhere):
+    await log_in(one := here())
+    await close(one)
+    await crash(here(), "newer")
+    with pytest.raises(ProfileElsewhere, match="another volume"):
+        await elsewhere().take()
+
+
+async def crash(kept, text):
+    await kept.take()
+    write(kept, text)
+    kept.release()  # what the kernel does with a dead process's lock
+
+
+async def test_after_a_crash_the_same_volume_goes_on_and_knows_that_it_was_one(here):
+    await log_in(one := here())
+    await close(one)
+    await crash(here(), "newer")
+    await (again := here()).take()
+    assert (read(again), again.unclean) == ("newer", True)
+
+
+async def test_an_old_copy_is_replaced_by_what_the_vault_holds(here, elsewhere):
+    await log_in(one := here())
+    await close(one)
+    await (two := elsewhere()).take()
+    write(two, "second")
+    await close(two)
+    await (again := here()).take()
+    assert (read(again), again.unclean) == ("second", False)
+
+
+async def test_a_profile_nobody_logged_in_with_is_not_kept(here, elsewhere, host):
+    await (one := here()).take()
+    await close(one)
+    assert host.vault is None
+    await (two := elsewhere()).take()
+    assert not two.login
+
+
+async def test_a_vault_that_cannot_be_reached_leaves_the_profile_with_its_volume(here, elsewhere, host):
+    await log_in(one := here())
+    host.away = True
+    with pytest.raises(Unavailable):
+        await one.closed()
+    one.release()
+    host.away = False
+    with pytest.raises(ProfileElsewhere):
+        await elsewhere().take()
+    await (again := here()).take()
+    assert (read(again), again.unclean) == ("first", False)
+
+
+async def test_after_a_log_out_everybody_begins_anew(here, elsewhere):
+    await log_in(one := here())
+    await close(one)
+    await (two := elsewhere()).take()
+    await two.forget()
+    two.release()
+    await (again := here()).take()
+    assert not again.login
+    assert list(again.folder.profile.iterdir()) == []
+
+
+async def test_a_record_from_a_backup_does_not_beat_a_newer_copy(here, host):
+    await log_in(one := here())
+    await close(one)
+    facts, vault = dict(host.facts), host.vault
+    await (two := here()).take()
+    write(two, "newer")
+    await close(two)
+    host.facts, host.vault = facts, vault
+    await (again := here()).take()
+    assert read(again) == "newer"
+
+
+async def test_a_crash_between_marker_and_record_loses_nothing(here, elsewhere, host):
+    await log_in(one := here())
+    await close(one)
+    host.away = True
+    with pytest.raises(Unavailable):
+        await here().take()
+    host.away = False
+    await (again := here()).take()
+    assert read(again) == "first"
+    with pytest.raises(ProfileElsewhere):
+        await elsewhere().take()
+
+
+async def test_a_bus_that_lost_its_records_takes_what_is_there(here, host):
+    await log_in(one := here())
+    await close(one)
+    host.facts.clear()
+    await (again := here()).take()
+    assert read(again) == "first"
+
+
+async def test_a_record_nobody_can_read_asks_a_person(here, host):
+    host.facts[KEY] = b"{"
+    with pytest.raises(ProfileElsewhere):
+        await here().take()
+
+
+async def test_a_record_whose_vault_is_empty_asks_a_person(here, elsewhere, host):
+    await log_in(one := here())
+    await close(one)
+    host.vault = None
+    with pytest.raises(ProfileElsewhere, match="no copy"):
+        await elsewhere().take()
+
+
+async def test_a_second_holder_is_told_who_has_it(here):
+    await (first := here()).take()
+    with pytest.raises(ProfileBusy, match="in use by process"):
+        await here().take()
+    first.release()
+
+
+async def test_the_folder_is_for_its_owner_only(here):
+    await (kept := here()).take()
+    assert kept.folder.folder.stat().st_mode & 0o777 == 0o700
+    assert kept.folder.profile.stat().st_mode & 0o777 == 0o700
+
+
+async def test_each_opening_has_a_generation_of_its_own(here, host):
+    await log_in(one := here())
+    await one.closed()
+    await one.reopen(clean=True)
+    assert Record.model_validate_json(host.facts[KEY]).generation == 2
+    assert packing.pack(one.folder.profile)
