@@ -48,7 +48,7 @@ async def running(**options: Any) -> AsyncIterator[Running]:
         async with MailClient(ports.api_url) as client:
             yield Running(ports, client, process)
     finally:
-        await _stop(process)
+        await stop(process)
 
 
 async def _ports(process: Process) -> Ports:
@@ -61,7 +61,8 @@ async def _ports(process: Process) -> Ports:
     return Ports(**given)
 
 
-async def _stop(process: Process) -> None:
+async def stop(process: Process) -> None:
+    """Terminate a process; kill it when it does not end."""
     if process.returncode is not None:
         return
     process.terminate()

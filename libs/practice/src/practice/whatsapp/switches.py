@@ -1,0 +1,89 @@
+"""The part of the API that makes trouble and sets manners."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body, HTTPException
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from practice.whatsapp.crash import crash_browser_page
+from practice.whatsapp.faults import FaultName, Faults
+from practice.whatsapp.server import ChatServer
+
+Json = dict[str, Any]
+
+
+class TroubleBody(BaseModel):
+    """Trouble for the open pages of an account, at once."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    account: str
+    freeze_seconds: float = Field(default=0, ge=0)
+    grow_megabytes: int = Field(default=0, ge=0)
+    crash: bool = False
+    screen: str | None = Field(default=None, pattern="^(passkey|terms|unknown)$")
+
+
+def switches(server: ChatServer) -> APIRouter:
+    """Return the routes."""
+    router = APIRouter()
+    _faults(router, server)
+
+    @router.post("/trouble")
+    async def trouble(given: TroubleBody) -> Json:
+        lines = [one.line for one in server.devices.of(given.account) if one.line]
+        for line in lines:
+            if given.screen:
+                line.put({"kind": "screen", "name": given.screen})
+            suffering = {"freezeSeconds": given.freeze_seconds, "growMegabytes": given.grow_megabytes}
+            line.put({"kind": "trouble", **suffering})
+        crashed = [await crash_browser_page(line.port) for line in lines] if given.crash else []
+        return {"pages": len(lines), "crashed": sum(crashed)}
+
+    @router.put("/switches")
+    async def switch(deduplicate: Annotated[bool, Body(embed=True)]) -> Json:
+        server.deduplicate = deduplicate
+        return {"deduplicate": deduplicate}
+
+    @router.post("/reset")
+    async def reset() -> Json:
+        server.reset()
+        return {}
+
+    return router
+
+
+def _faults(router: APIRouter, server: ChatServer) -> None:
+    def shown() -> Json:
+        return server.faults.model_dump(mode="json")["active"]  # type: ignore[no-any-return]
+
+    def parsed(given: Json) -> Faults:
+        try:
+            return Faults.parse(given)
+        except ValidationError as error:
+            details = error.errors(include_url=False, include_context=False, include_input=False)
+            raise HTTPException(422, details) from error
+
+    @router.get("/faults")
+    async def get_faults() -> Json:
+        return shown()
+
+    @router.put("/faults")
+    async def put_faults(given: Annotated[Json, Body()]) -> Json:
+        server.faults = parsed(given)
+        return shown()
+
+    @router.patch("/faults")
+    async def patch_faults(given: Annotated[Json, Body()]) -> Json:
+        server.faults = Faults(active={**server.faults.active, **parsed(given).active})
+        return shown()
+
+    @router.delete("/faults")
+    async def delete_faults() -> Json:
+        server.faults = Faults()
+        return shown()
+
+    @router.delete("/faults/{name}")
+    async def delete_fault(name: FaultName) -> Json:
+        server.faults.active.pop(name, None)
+        return shown()
