@@ -1,0 +1,88 @@
+"""The part of the API that changes how the server behaves: faults, switches, connections."""
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+
+from fastapi import APIRouter, Body, HTTPException
+from pydantic import ValidationError
+
+from practice.telegram.arrivals import Arrivals
+from practice.telegram.faults import FaultName, Faults
+from practice.telegram.people import digits
+from practice.telegram.world import Switches
+
+if TYPE_CHECKING:
+    from practice.telegram.platform import TelegramPlatform
+
+
+def switches(platform: "TelegramPlatform") -> APIRouter:
+    """Return the routes."""
+    router = APIRouter()
+    _faults(router, platform)
+    _manners(router, platform)
+    return router
+
+
+def _faults(router: APIRouter, platform: "TelegramPlatform") -> None:
+    world = platform.world
+
+    def told() -> dict[str, Any]:
+        return world.faults.model_dump(mode="json")["active"]  # type: ignore[no-any-return]
+
+    def parsed(given: dict[str, Any]) -> Faults:
+        try:
+            return Faults.parse(given)
+        except ValidationError as error:
+            details = error.errors(include_url=False, include_context=False, include_input=False)
+            raise HTTPException(422, details) from error
+
+    @router.get("/faults")
+    async def get_faults() -> dict[str, Any]:
+        return told()
+
+    @router.put("/faults")
+    async def put_faults(given: Annotated[dict[str, Any], Body()]) -> dict[str, Any]:
+        world.faults = parsed(given)
+        return told()
+
+    @router.patch("/faults")
+    async def patch_faults(given: Annotated[dict[str, Any], Body()]) -> dict[str, Any]:
+        world.faults = Faults(active={**world.faults.active, **parsed(given).active})
+        return told()
+
+    @router.delete("/faults")
+    async def delete_faults() -> dict[str, Any]:
+        world.faults = Faults()
+        return told()
+
+    @router.delete("/faults/{name}")
+    async def delete_fault(name: FaultName) -> dict[str, Any]:
+        world.faults.active.pop(name, None)
+        return told()
+
+
+def _manners(router: APIRouter, platform: "TelegramPlatform") -> None:
+    world = platform.world
+
+    @router.patch("/switches")
+    async def patch_switches(given: Annotated[dict[str, Any], Body()]) -> dict[str, Any]:
+        unknown = given.keys() - asdict(world.switches).keys()
+        if unknown:
+            raise HTTPException(422, f"no such switch: {', '.join(sorted(unknown))}")
+        world.switches = Switches(**{**asdict(world.switches), **given})
+        return asdict(world.switches)
+
+    @router.post("/files/expire-references")
+    async def expire_references() -> dict[str, int]:
+        world.file_reference += 1
+        return {"reference": world.file_reference}
+
+    @router.post("/drop-connections")
+    async def drop_connections(phone: str | None = None) -> dict[str, int]:
+        number = digits(phone) if phone else None
+        return {"connections": platform.drop_connections(number)}
+
+    @router.post("/counts/reset")
+    async def reset_counts() -> dict[str, str]:
+        world.arrivals = Arrivals()
+        return {"status": "ok"}
