@@ -80,10 +80,10 @@ async def mailbox_agrees(kurir, account):
         return not (await kurir.mail.counts())["reactions_waiting"]
 
     async def shown():
-        box = await open_mailbox(kurir, account, ADDRESS)
+        box = await open_mailbox(kurir, account)
         return sum(box.shown.values()) >= len(box.lying) > MAILS
 
     await wait_for("every reply to be written", reacted, PATIENCE_SECONDS)
     await wait_for("every reply to be shown", shown, PATIENCE_SECONDS)
     await crash.quiet(kurir)
-    assert (await open_mailbox(kurir, account, ADDRESS)).troubles() == []
+    assert (await open_mailbox(kurir, account)).troubles() == []

@@ -1,6 +1,6 @@
-"""Three books of one campaign that must agree: outbox rows, events in INBOX, and what the mail server truly received.
+"""Three books of one campaign that must agree: outbox rows, events in INBOX, and what the practice platform truly received.
 
-And of the inbox: what lies in the mailbox, events, and the messages people see.
+And of the inbox: what people wrote to the account, events, and the messages people see.
 """
 
 from collections import Counter, defaultdict
@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from contracts.headers import CE_TYPE
-from contracts.ids import parse_message_id
 from contracts.inbox import Cancelled, Failed, Outcome, Received, Sent, Unknown
 from servicekit import stream_reader
 
@@ -17,7 +16,6 @@ from tests.support.live import Live
 Json = dict[str, Any]
 SENT = ("sent", "delivered", "read")
 ENDS = (*SENT, "unknown", "failed", "cancelled")
-_MOST_RECORDS = 10_000
 
 
 @dataclass
@@ -28,9 +26,9 @@ class Books:
     events: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     """Row → ends heard of: sent, failed, unknown, cancelled."""
     copies: Counter[str] = field(default_factory=Counter)
-    """Row → copies that carry its Message-ID."""
+    """Row → copies that carry its key: a Message-ID, a random_id."""
     arrived: Counter[str] = field(default_factory=Counter)
-    """Recipient → copies, whatever their Message-ID."""
+    """Recipient → copies, whatever their key."""
 
     def states(self) -> Counter[str]:
         """Return how many rows are in each state."""
@@ -61,7 +59,7 @@ class Books:
         wrong = {
             "has no end": state not in (*ENDS, *open_states),
             "arrived too often": copies > 1 + row["wanted"],
-            "arrived under another Message-ID": copies != self.copies[name],
+            "arrived under another key": copies != self.copies[name],
             "is sent and did not arrive": state in SENT and not copies,
             "is sent and no event says so": state in SENT and "sent" not in heard,
             "is not sent and arrived": state not in (*SENT, "unknown") and copies and not row["wanted"],
@@ -77,19 +75,8 @@ async def open_books(kurir: Live, campaign: str) -> Books:
     for event in await events(kurir):
         if isinstance(event, Outcome) and event.row in books.rows:
             books.events[event.row].add(event.NAME.rpartition(".")[2])
-    await _mail(kurir, books)
+    books.copies, books.arrived = await kurir.outside.copies(books.rows)
     return books
-
-
-async def _mail(kurir: Live, books: Books) -> None:
-    records = await kurir.mail.messages(limit=_MOST_RECORDS)
-    assert len(records) < _MOST_RECORDS, "more mail than the book holds"
-    people = {row["to"]["address"].casefold() for row in books.rows.values()}
-    for record in records:
-        for address in set(record["rcpt_to"]) & people:
-            books.arrived[address] += 1
-            if found := parse_message_id(record["message_id"]):
-                books.copies[found[0]] += 1
 
 
 async def events(kurir: Live) -> list[Outcome | Received]:
@@ -106,12 +93,12 @@ async def events(kurir: Live) -> list[Outcome | Received]:
 
 @dataclass
 class Mailbox:
-    """What each book says about the mail that came in for one account."""
+    """What each book says about what came in for one account. A message goes by the platform's id of it."""
 
     lying: Counter[str]
-    """Message-ID → copies in the mailbox, delivery reports left out."""
+    """Message → copies at the platform."""
     events: dict[str, set[str]]
-    """Message-ID → ids of the events that announced it."""
+    """Message → ids of the events that announced it."""
     shown: Counter[str]
     """Event's id → how often people see it in a conversation."""
     unread: int
@@ -127,13 +114,12 @@ class Mailbox:
         return wrong
 
 
-async def open_mailbox(kurir: Live, account: str, address: str, skip: int = 0) -> Mailbox:
-    """Return the books of what came in for *account*, whose mail lies at *address*. Nobody may have read it yet.
+async def open_mailbox(kurir: Live, account: str, skip: int = 0) -> Mailbox:
+    """Return the books of what came in for *account*. Nobody may have read it yet.
 
-    *skip*: so many mails lay there before the account was connected.
+    *skip*: so many messages lay there before the account was connected.
     """
-    lying = [{name.lower(): value for name, value in m["headers"]} for m in (await kurir.mail.mailbox(address))[skip:]]
-    people = Counter(h["message-id"].strip() for h in lying if "report" not in h.get("content-type", ""))
+    people = await kurir.outside.lying(await kurir.rest.call("GET", "accounts", f"/v1/accounts/{account}"), skip)
     announced: dict[str, set[str]] = defaultdict(set)
     for event in await events(kurir):
         if isinstance(event, Received) and event.account_id == account and not event.own:

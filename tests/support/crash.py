@@ -9,8 +9,11 @@ from typing import Any
 
 import httpx
 import pytest
-from kurir.demo.email import DOMAIN, EmailStory
+from contracts import subjects
+from contracts.channels import Channel
+from kurir.demo.people import csv
 from kurir.demo.rest import wait_for
+from kurir.demo.story import Story
 from kurir.processes import Child
 
 from tests.support.books import open_books
@@ -24,10 +27,8 @@ FAST = {"per_second": None, "connections": 1}
 
 SLOW: a queue that lasts longer than a process needs to die and be up again.
 """
+_BRIEF_CHANNEL = {"SEND_TIMEOUT_SECONDS": "3", "HEARTBEAT_TTL_SECONDS": "4", "HEARTBEAT_EVERY_SECONDS": "1"}
 _BRIEF = {
-    "CHANNEL_EMAIL_SEND_TIMEOUT_SECONDS": "3",
-    "CHANNEL_EMAIL_HEARTBEAT_TTL_SECONDS": "4",
-    "CHANNEL_EMAIL_HEARTBEAT_EVERY_SECONDS": "1",
     "CAMPAIGNS_DISPATCH_LEASE_SECONDS": "3",
     "ACCOUNTS_DELETION_SECONDS": "1",
 }
@@ -36,12 +37,13 @@ DIES_SECONDS, QUIET_SECONDS = 30, 90
 
 
 @contextlib.asynccontextmanager
-async def ground(folder: Path) -> AsyncIterator[Live]:
+async def ground(folder: Path, channel: Channel = Channel.EMAIL) -> AsyncIterator[Live]:
     """Start a platform on which dying is quickly noticed."""
+    brief = _BRIEF | {f"CHANNEL_{channel.name}_{name}": value for name, value in _BRIEF_CHANNEL.items()}
     with pytest.MonkeyPatch.context() as patched:
-        for name, value in _BRIEF.items():
+        for name, value in brief.items():
             patched.setenv(name, value)
-        async with live(folder) as kurir:
+        async with live(folder, channel) as kurir:
             yield kurir
 
 
@@ -85,7 +87,7 @@ async def _reached(child: Child, case: Case) -> bool:
 
 
 async def account(kurir: Live, pace: dict[str, Any]) -> str:
-    """Connect the practice account with that pace, an account of the case's own; the last case's sleeps."""
+    """Connect an account of the case's own with that pace; the last case's sleeps."""
     async for old in kurir.rest.items("accounts", "/v1/accounts", limit=100):
         if old["active"]:
             await kurir.rest.call("POST", "accounts", f"/v1/accounts/{old['id']}/deactivate")
@@ -100,20 +102,17 @@ async def hasten(kurir: Live, account_id: str) -> None:
 
 
 async def draft(
-    kurir: Live, account_id: str, recipients: int = RECIPIENTS, *, lively: bool = False
-) -> tuple[EmailStory, str]:
+    kurir: Live, account_id: str, recipients: int = RECIPIENTS, *, lively: bool = False, **fields: Any
+) -> tuple[Story, str]:
     """Return a new campaign that is not processed yet, with its story.
 
     Its recipients only read, unless *lively*: an answer would stop the very message whose sender has just died.
     """
-    story = kurir.tell(recipients)
-    contacts = await story.contacts(None if lively else _readers(story))
-    return story, await story.draft(account_id, contacts)
-
-
-def _readers(story: EmailStory) -> bytes:
-    people = (f"N{n},person-{story.run_number}{n:07d}@{DOMAIN},Bandung\n" for n in range(story.recipients))
-    return ("name,email,city\n" + "".join(people)).encode()
+    story: Story = kurir.tell(recipients)
+    await story.expect_people()
+    readers = csv(story.person(number, "read") for number in range(recipients))
+    contacts = await story.contacts(None if lively else b"".join(readers))
+    return story, await story.draft(account_id, contacts, **fields)
 
 
 async def press(kurir: Live, path: str, method: str = "POST", service: str = "campaigns") -> None:
@@ -134,7 +133,7 @@ async def quiet(kurir: Live) -> None:
     async def is_quiet() -> bool:
         js = (connection := await kurir.bus()).jetstream()
         try:
-            left = (await js.stream_info("COMMANDS_EMAIL")).state.messages
+            left = (await js.stream_info(subjects.commands_stream(kurir.channel))).state.messages
             reader = await js.consumer_info("INBOX", "campaigns")
         finally:
             await connection.close()

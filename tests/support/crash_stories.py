@@ -2,7 +2,6 @@
 
 import asyncio
 
-from kurir.demo.email import ADDRESS
 from kurir.demo.rest import wait_for
 
 from tests.support import crash
@@ -20,7 +19,7 @@ async def sending(kurir: Live, case: Case) -> str:
     """Let the channel die while it sends."""
     story, campaign = await crash.draft(kurir, await crash.account(kurir, crash.FAST))
     if case.does == "refused":
-        await kurir.mail.set_faults(refuse_5xx={"at": "rcpt", "times": 1})
+        await kurir.outside.refuse_one()
     async with crash.dying(kurir, case):
         await crash.process(kurir, campaign)
     await story.watch(campaign)
@@ -71,19 +70,20 @@ async def _stands_still(kurir: Live, campaign: str, state: str) -> None:
 
 
 async def taking_in(kurir: Live, case: Case) -> str:
-    """Let a process die while mail comes in."""
+    """Let a process die while messages come in."""
     account = await crash.account(kurir, crash.FAST)
-    before = len(await kurir.mail.mailbox(ADDRESS))
+    there = await kurir.rest.call("GET", "accounts", f"/v1/accounts/{account}")
+    before = (await kurir.outside.lying(there)).total()
     async with crash.dying(kurir, case):
-        await asyncio.gather(*(kurir.mail.inject(ADDRESS, sender=f"n{n}@elsewhere.test") for n in range(MAILS)))
+        await kurir.outside.write(there, MAILS)
 
     async def shown() -> Mailbox | None:
-        box = await open_mailbox(kurir, account, ADDRESS, before)
+        box = await open_mailbox(kurir, account, before)
         return box if sum(box.shown.values()) >= MAILS else None
 
-    await wait_for("every mail to be shown", shown, PATIENCE_SECONDS)
+    await wait_for("every message to be shown", shown, PATIENCE_SECONDS)
     await crash.quiet(kurir)
-    box = await open_mailbox(kurir, account, ADDRESS, before)
+    box = await open_mailbox(kurir, account, before)
     assert len(box.lying) == MAILS
     assert not (found := box.troubles()), found
     return crash.told(case, list(box.shown.values()))

@@ -7,42 +7,46 @@ import signal
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import nats
 from contracts.channels import Channel
 from kurir.background import platform
-from kurir.demo.email import EmailStory
+from kurir.demo import STORIES
 from kurir.demo.rest import wait_for
 from kurir.demo.result import Result
+from kurir.demo.story import Story
 from kurir.home import Home
 from kurir.platform import Options, Platform
 from kurir.processes import Child
-from kurir.services import SERVICES
+from kurir.services import DEFAULT_CHANNELS, SERVICES
 from kurir.tokens import issue
 from rich.console import Console
 
+from tests.support.outside import outside
 from tests.support.processes import free_port
 from tests.support.proxy import Proxy
 
 
 class Live:
-    """A running platform. `story` tells the e-mail story step by step; `rest` and `mail` are its clients."""
+    """A running platform. `story` tells a channel's story step by step; `rest` and (of e-mail) `mail` are its clients."""
 
-    def __init__(self, running: Platform) -> None:
-        self.platform = running
+    def __init__(self, running: Platform, channel: Channel = Channel.EMAIL) -> None:
+        self.platform, self.channel = running, channel
         self.token = issue(running.keys, "admin", 1)
         self.story = self.tell(20)
-        self.rest, self.mail = self.story.rest, self.story.mail
+        self.rest, self.outside = self.story.rest, outside(self.story)
+        self.mail: Any = getattr(self.story, "mail", None)
 
-    def tell(self, recipients: int) -> EmailStory:
-        """Return a new story with that many recipients."""
-        story = EmailStory(self.platform.state(), self.token, recipients, Console(quiet=True))
+    def tell(self, recipients: int) -> Any:
+        """Return a new story of the channel with that many recipients."""
+        story = STORIES[self.channel](self.platform.state(), self.token, recipients, Console(quiet=True))
         time.sleep(1.01)  # a story's number is the second it begins in
         return story
 
     def child(self, name: str):
-        """Return a process by name: nats, store, accounts, campaigns, channel-email, practice-mail."""
+        """Return a process by name: nats, store, accounts, campaigns, channel-email, practice-mail and the like."""
         return next(c for c in self.platform.children if c.name == name)
 
     async def kill(self, name: str) -> None:
@@ -128,24 +132,24 @@ class Live:
         await asyncio.gather(*waiting)
 
     async def received(self) -> int:
-        """Return how many messages the practice mail server has received."""
-        return int((await self.mail.counts())["received"])
+        """Return how many messages the practice platform has received."""
+        return await self.story.total()
 
     async def until_received(self, count: int, seconds: float = 60) -> None:
-        """Wait until the practice mail server has received so many messages."""
+        """Wait until the practice platform has received so many messages."""
 
         async def enough() -> bool:
             return await self.received() >= count
 
-        await wait_for(f"{count} messages at the mail server", enough, seconds, every=0.1)
+        await wait_for(f"{count} messages at the practice platform", enough, seconds, every=0.1)
 
     async def bus(self) -> nats.NATS:
         """Return a connection of the test's own."""
         return await nats.connect(self.platform.endpoints.nats_url)
 
-    async def books(self, campaign: str, story: EmailStory) -> Result:
-        """Return what the outbox says beside what the mail server received."""
-        result = Result("email", story.recipients)
+    async def books(self, campaign: str, story: Story) -> Result:
+        """Return what the outbox says beside what the practice platform received."""
+        result = Result(story.channel, story.recipients)
         await story.count(campaign, result)
         return result
 
@@ -157,20 +161,21 @@ def at_port(url: str, port: int) -> str:
     return f"{head}:{port}{rest}"
 
 
-QUICK = {"CHANNEL_EMAIL_SEND_TIMEOUT_SECONDS": "10"}
+QUICK = {f"CHANNEL_{channel.name}_SEND_TIMEOUT_SECONDS": "10" for channel in DEFAULT_CHANNELS}
 """An heir of a killed process sends one send timeout later: 60 s for real e-mail servers."""
 
 
 @contextlib.asynccontextmanager
 async def live(folder: Path, *channels: Channel) -> AsyncIterator[Live]:
-    """Start a platform of these channels (none: e-mail) in *folder*; stop it when the block ends."""
+    """Start a platform of these channels (none: e-mail) in *folder*, stories being told of the first; stop it at the end."""
     for name, value in QUICK.items():
         os.environ.setdefault(name, value)
-    options = Options(practice=True, any_ports=True, channels=channels or (Channel.EMAIL,))
+    channels = channels or (Channel.EMAIL,)
+    options = Options(practice=True, any_ports=True, channels=channels)
     async with platform(Home(folder), options) as running:
-        found = Live(running)
+        found = Live(running, channels[0])
         try:
             yield found
         finally:
             await found.rest.http.aclose()
-            await found.mail.aclose()
+            await found.story.aclose()

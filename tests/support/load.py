@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from kurir.demo.email import ADDRESS, EmailStory
+from kurir.demo.email import EmailStory
 from kurir.demo.rest import wait_for
 
 from tests.support.books import open_books, open_mailbox
@@ -41,13 +41,13 @@ class Load:
         """Wait until what came in is seen; wait no longer than a redelivery takes."""
 
         async def agrees() -> bool:
-            box = await open_mailbox(self.kurir, self.account, ADDRESS)
+            box = await open_mailbox(self.kurir, self.account)
             return not box.troubles() and sum(box.lying.values()) >= self.story.expected_replies + inbound
 
         try:
             await wait_for("the inbox to agree", agrees, 60, every=1)
         finally:
-            box = await open_mailbox(self.kurir, self.account, ADDRESS)
+            box = await open_mailbox(self.kurir, self.account)
             assert box.troubles() == []
             assert sum(box.lying.values()) == self.story.expected_replies + inbound
 

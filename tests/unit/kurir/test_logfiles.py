@@ -34,7 +34,7 @@ import sys, time
 for number in range(4000):
     print(f"line {number:05d}", flush=True)
     if number % 40 == 0:
-        time.sleep(0.002)
+        time.sleep(0.005)
 """
 
 
@@ -45,7 +45,9 @@ async def test_a_part_that_writes_meanwhile_goes_on_in_the_same_file(tmp_path):
     watching = asyncio.create_task(logfiles.watch(tmp_path, 20_000, every_seconds=0.02))
     assert await asyncio.wait_for(writer.wait(), 30) == 0
     watching.cancel()
-    kept = b"".join((tmp_path / f"part.log{end}").read_bytes() for end in (".2", ".1", ""))
+    files = [tmp_path / f"part.log{end}" for end in (".2", ".1", "")]
+    assert files[1].exists()  # on a busy machine it was looked at once, not three times
+    kept = b"".join(file.read_bytes() for file in files if file.exists())
     lines = kept.decode().splitlines()
     assert "\0" not in kept.decode()
     assert lines[-1] == "line 03999"

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from rich.console import Console
 from rich.progress import Progress
 
-from kurir.demo.people import Person, csv
+from kurir.demo.people import Person, acting, csv
 from kurir.demo.rest import Json, Rest, wait_for
 from kurir.demo.result import Result
 from kurir.home import Trouble
@@ -27,6 +27,8 @@ class Story(abc.ABC):
     """Its practice platform, as the state file names it."""
     words: ClassVar[Json]
     """Of the campaign: subject, text, html."""
+    never: ClassVar[tuple[str, ...]]
+    """What the recipients do that are not reached, one each."""
 
     def __init__(self, state: dict[str, Any], token: str, recipients: int, console: Console) -> None:
         self.state, self.recipients, self.console = state, recipients, console
@@ -37,12 +39,16 @@ class Story(abc.ABC):
         self.progress = Progress(console=console, transient=True)
 
     @abc.abstractmethod
-    def people(self) -> Iterator[Person]:
-        """Yield the recipients: their addresses are new in each run, so that it can be repeated on one platform."""
+    def person(self, number: int, acts: str) -> Person:
+        """Return a recipient whose address is new in each run, so that the story can be told again on one platform."""
 
     @abc.abstractmethod
     async def account(self, **fields: Any) -> str:
         """Connect an account and return its id once it is ready; *fields* go into the request."""
+
+    @abc.abstractmethod
+    async def total(self) -> int:
+        """Return how many messages the platform has received from whomever."""
 
     @abc.abstractmethod
     async def copies(self, address: str) -> int:
@@ -55,6 +61,11 @@ class Story(abc.ABC):
     @abc.abstractmethod
     async def aclose(self) -> None:
         """Close the connection to the practice platform's API."""
+
+    def people(self) -> Iterator[Person]:
+        """Yield the recipients."""
+        for number in range(self.recipients):
+            yield self.person(number, acting(number, self.never))
 
     def expected(self) -> dict[str, int]:
         """Return the counts that are known beforehand."""

@@ -1,0 +1,76 @@
+"""What lies outside Kurir, as tests ask for it on any channel: what truly arrived, and what people write to an account."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from contracts.ids import parse_message_id
+from kurir.demo.email import EmailStory
+from kurir.demo.story import Story
+
+Json = dict[str, Any]
+Copies = tuple[Counter[str], Counter[str]]
+_MOST_RECORDS = 10_000
+
+
+class Outside(Protocol):
+    """One practice platform."""
+
+    async def copies(self, rows: Mapping[str, Json]) -> Copies:
+        """Return how often each row arrived by its key, and how often each recipient got anything."""
+
+    async def lying(self, account: Json, skip: int = 0) -> Counter[str]:
+        """Return platform id → copies of what people wrote to the account, the first *skip* left out."""
+
+    async def write(self, account: Json, count: int) -> None:
+        """Let strangers write so many messages to the account, at once."""
+
+    async def refuse_one(self) -> None:
+        """Refuse the next message for good."""
+
+
+def outside(story: Story) -> Outside:
+    """Return the practice platform of a story's channel."""
+    return _OUTSIDE[type(story)](story)
+
+
+class Mail:
+    """The practice mail server: a row is known by its Message-ID."""
+
+    def __init__(self, story: EmailStory) -> None:
+        self.mail = story.mail
+
+    async def copies(self, rows: Mapping[str, Json]) -> Copies:
+        """Count the server's records."""
+        records = await self.mail.messages(limit=_MOST_RECORDS)
+        assert len(records) < _MOST_RECORDS, "more mail than the book holds"
+        people, keys, arrived = (
+            {row["to"]["address"].casefold() for row in rows.values()},
+            Counter[str](),
+            Counter[str](),
+        )
+        for record in records:
+            for address in set(record["rcpt_to"]) & people:
+                arrived[address] += 1
+                if found := parse_message_id(record["message_id"]):
+                    keys[found[0]] += 1
+        return keys, arrived
+
+    async def lying(self, account: Json, skip: int = 0) -> Counter[str]:
+        """Count by Message-ID, delivery reports left out."""
+        found = (await self.mail.mailbox(account["settings"]["smtp"]["from_address"]))[skip:]
+        lying = [{name.lower(): value for name, value in mail["headers"]} for mail in found]
+        return Counter(h["message-id"].strip() for h in lying if "report" not in h.get("content-type", ""))
+
+    async def write(self, account: Json, count: int) -> None:
+        """Put mail into the account's mailbox."""
+        to = account["settings"]["smtp"]["from_address"]
+        await asyncio.gather(*(self.mail.inject(to, sender=f"n{n}@elsewhere.test") for n in range(count)))
+
+    async def refuse_one(self) -> None:
+        """Refuse the next recipient."""
+        await self.mail.set_faults(refuse_5xx={"at": "rcpt", "times": 1})
+
+
+_OUTSIDE: dict[type[Story], Any] = {EmailStory: Mail}
