@@ -153,7 +153,7 @@ async def prepare(nats_url: str, settings: Settings) -> None:
     bus = Bus(settings)
     await bus.start()
     await bus.wait_connected()
-    await apply(bus.js, topology([Channel.EMAIL]))
+    await apply(bus.js, topology(settings.enabled))
     await bus.stop()
 
 

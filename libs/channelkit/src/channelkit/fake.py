@@ -26,6 +26,7 @@ from channelkit.protocol import (
     Outgoing,
     Sender,
     Session,
+    Shown,
 )
 
 Kind = Literal["code", "password", "qr"]
@@ -131,7 +132,7 @@ class FakeSession:
         platform.open_sessions[self._account] += 1
 
     async def log_in(self) -> None:
-        """Try the password, then the kept session, then ask for a code."""
+        """Try the password, then an imported session, then the kept one, then ask for a code."""
         platform, host = self._platform, self._host
         platform.logins[self._account] += 1
         if platform.unreachable:
@@ -139,6 +140,8 @@ class FakeSession:
             raise Retry(1, "the platform cannot be reached")
         if host.credentials.values.get("password") != platform.password:
             await host.report(SessionStatus.LOGGED_OUT, "wrong password")
+        elif imported := await host.imported_session():
+            await self._logged_in(imported)
         elif self._account in platform.logged_in and await host.load_session():
             await self._ready()
         elif platform.scans:
@@ -160,7 +163,7 @@ class FakeSession:
         elif kind == "code" and platform.second_password is not None:
             await self._ask("password")
         else:
-            await self._logged_in()
+            await self._logged_in(b"session of " + self._account.encode())
 
     def sender(self) -> Sender:
         """Return a sender."""
@@ -194,18 +197,19 @@ class FakeSession:
     async def _ask(self, kind: Kind) -> None:
         self._asked, self._challenge = kind, ids.digest("challenge", self._account, utcnow().isoformat())
         challenge = Challenge(id=self._challenge, kind=kind, hint=f"the {kind} of the fake platform")
-        await self._host.report(SessionStatus(f"awaiting_{kind}"), challenge=challenge)
+        shown = Shown("qr", self._challenge.encode()) if kind == "qr" else None
+        await self._host.report(SessionStatus(f"awaiting_{kind}"), challenge=challenge, shown=shown)
 
     async def _be_scanned(self) -> None:
         await self._ask("qr")
         async with self._platform.came:
             while self._account not in self._platform.logged_in:
                 await self._platform.came.wait()
-        await self._logged_in()
+        await self._logged_in(b"session of " + self._account.encode())
 
-    async def _logged_in(self) -> None:
+    async def _logged_in(self, session: bytes) -> None:
         self._platform.logged_in.add(self._account)
-        await self._host.save_session(b"session of " + self._account.encode())
+        await self._host.save_session(session)
         await self._ready()
 
     async def _ready(self) -> None:

@@ -10,7 +10,7 @@ from servicekit.bus import Bus
 from servicekit.clock import utcnow
 from servicekit.errors import NotFound
 from servicekit.kv import Bucket
-from servicekit.objects import ObjectBucket
+from servicekit.objects import VAULT_BYTES, ObjectBucket
 from servicekit.secrets import Sealer
 
 _SUFFIX = ".vault"
@@ -23,7 +23,7 @@ class Vault:
 
     def __init__(self, bus: Bus, channel: Channel, sealer: Sealer) -> None:
         self._channel, self._sealer = channel, sealer
-        self._objects = ObjectBucket(bus, "vault")
+        self._objects = ObjectBucket(bus, "vault", max_bytes=VAULT_BYTES)
         self._pointers = Bucket(bus, subjects.bucket("cursors", channel), VaultPointer)
 
     async def load(self, account_id: str) -> bytes | None:

@@ -39,5 +39,7 @@ class Channel(StrEnum):
 
 EXTRACTORS = frozenset({Channel.GOOGLE_MAPS, Channel.OLX, Channel.INDONESIAYP})
 MARKETPLACES = frozenset({Channel.BUKALAPAK, Channel.SHOPEE, Channel.TOKOPEDIA, Channel.INSTAGRAM})
+BROWSERS = frozenset({Channel.WHATSAPP, *MARKETPLACES})
+"""Channels whose session is a browser's profile: a person may log in elsewhere and import it."""
 MESSAGING = tuple(c for c in Channel if c not in EXTRACTORS)
 """Channels with a lane, in the product's order."""

@@ -19,6 +19,8 @@ from servicekit.errors import NotFound, Permanent, TooLarge
 
 CHUNK_BYTES = 128 * 1024
 MAX_BYTES = 30 * 1024 * 1024
+VAULT_BYTES = 96 * 1024 * 1024
+"""The largest object of `vault`: a session of 64 MB, which sealing makes a third longer."""
 CHUNKS_AT_ONCE = 8
 
 

@@ -47,6 +47,10 @@ class ChannelView(BaseModel):
     presets: list[PresetView] = Field(default_factory=list)
     can_test: bool = Field(default=False, description="Whether settings can be tried before saving")
     login: str = Field(description="What happens after saving, in words")
+    login_url: str | None = Field(
+        default=None,
+        description="Where a person logs in with a browser; such a session may be imported (`kurir login`)",
+    )
 
 
 TITLES: Mapping[Channel, str] = {
@@ -61,6 +65,14 @@ TITLES: Mapping[Channel, str] = {
     Channel.OLX: "OLX",
     Channel.INDONESIAYP: "IndonesiaYP",
 }
+LOGIN_URLS: Mapping[Channel, str] = {
+    Channel.WHATSAPP: "https://web.whatsapp.com/",
+    Channel.BUKALAPAK: "https://www.bukalapak.com/login",
+    Channel.SHOPEE: "https://seller.shopee.co.id/",
+    Channel.TOKOPEDIA: "https://seller.tokopedia.com/",
+    Channel.INSTAGRAM: "https://www.instagram.com/accounts/login/",
+}
+"""Could not be checked against the live sites; a deployment may say others (ACCOUNTS_LOGIN_URLS)."""
 _CODE = "A code is asked for."
 _LOGIN: Mapping[Channel, str] = {
     Channel.EMAIL: "The connection is tested, and shown as ready or with the server's own error.",
@@ -139,8 +151,8 @@ FIELDS: Mapping[Channel, list[FormField]] = {
 }
 
 
-def describe(channel: Channel) -> ChannelView:
-    """Return a channel as a page needs it."""
+def describe(channel: Channel, login_urls: Mapping[str, str] | None = None) -> ChannelView:
+    """Return a channel as a page needs it; *login_urls* of this deployment go before the platforms' own."""
     return ChannelView(
         channel=channel,
         title=TITLES[channel],
@@ -148,6 +160,7 @@ def describe(channel: Channel) -> ChannelView:
         fields=FIELDS.get(channel, []),
         presets=_presets() if channel is Channel.EMAIL else [],
         can_test=channel is Channel.EMAIL,
+        login_url=(login_urls or {}).get(channel) or LOGIN_URLS.get(channel),
         login=_LOGIN.get(channel, "There is nothing to log in to."),
     )
 

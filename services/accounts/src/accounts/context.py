@@ -1,6 +1,7 @@
 """What the parts of the service are given: made once by `main`, passed on, never imported as a global."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -11,6 +12,10 @@ from servicekit.secrets import Sealer
 from servicekit.sse import EventHub
 
 from accounts.deleting import Deletions, Parts
+from accounts.imports import tidying
+from accounts.imports.pieces import Pieces
+from accounts.imports.store import ImportStore
+from accounts.imports.usecases import Importing, Limits
 from accounts.logbook import Logbook
 from accounts.operators.store import OperatorStore
 from accounts.ports import AccountStore
@@ -41,6 +46,7 @@ class Context:
     projection: Projection
     relay: Relay
     deletions: Deletions
+    importing: Importing
 
     @property
     def editing(self) -> Editing:
@@ -65,6 +71,11 @@ def build(settings: Settings, db: Database, bus: Bus) -> Context:
     sessions = Sessions(bus, settings.enabled, settings.proof_seconds)
     projection = Projection(bus, store, switch, settings.enabled)
     relay = Relay(bus, store)
+    sealer = Sealer.from_keys(settings.sealing_keys)
+    importing = Importing(ImportStore(db), Pieces(bus, sealer), store, logs, _limits(settings))
+    parts = Parts(
+        store, projection, sessions, logs, partial(tidying.forget, importing), settings.deletion_grace_seconds
+    )
 
     async def gone(account_id: str) -> None:
         relay.wake.set()
@@ -80,11 +91,16 @@ def build(settings: Settings, db: Database, bus: Bus) -> Context:
         logs=logs,
         operators=OperatorStore(db),
         sessions=sessions,
-        vault=CredentialSealer(Sealer.from_keys(settings.sealing_keys)),
+        vault=CredentialSealer(sealer),
         projection=projection,
         relay=relay,
-        deletions=Deletions(Parts(store, projection, sessions, logs, settings.deletion_grace_seconds), gone),
+        deletions=Deletions(parts, gone),
+        importing=importing,
     )
+
+
+def _limits(settings: Settings) -> Limits:
+    return Limits(settings.import_max_bytes, settings.import_chunk_bytes, settings.imports_open, settings.import_days)
 
 
 def context(request: Request) -> Context:

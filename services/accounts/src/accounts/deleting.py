@@ -33,6 +33,7 @@ class Parts:
     projection: Projection
     sessions: Sessions
     logs: Logbook
+    forget_imports: Callable[[Account], Awaitable[None]]
     grace_seconds: float
 
 
@@ -105,6 +106,7 @@ class Deletions:
         await self._parts.store.bury(tombstone, [events.deleted(account, now)])
         failpoint("delete.after_tombstone")
         await self._parts.projection.remove(account)
+        await self._parts.forget_imports(account)
         await self._parts.logs.remove_all(account.id)
         await self._parts.store.remove(account.id)
         await self._parts.projection.remove(account)  # a projection under way may have written it once more

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from contracts.base import Time
 from contracts.channels import Channel
-from contracts.state import DesiredAccount, Pace, SessionState, SessionStatus
+from contracts.state import DesiredAccount, ImportedSession, Pace, SessionState, SessionStatus
 from pydantic import BaseModel, ConfigDict, Field
 from servicekit.errors import Conflict, StaleVersion
 
@@ -61,6 +61,7 @@ class Account(BaseModel):
     credentials_set: list[str] = Field(default_factory=list, description="Names of the credentials, never values")
     version: int = 1
     login_version: int = 1
+    session_import: ImportedSession | None = None
     projected_version: int = 0
     request_digest: str | None = Field(default=None, description="Of the request that created it, if it had a key")
     session: LastSession | None = None
@@ -83,6 +84,7 @@ class Account(BaseModel):
             settings=self.settings,
             credentials=self.credentials,
             login_version=self.login_version,
+            session_import=self.session_import,
         )
 
     def require_editable(self) -> None:

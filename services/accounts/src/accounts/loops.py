@@ -3,9 +3,11 @@
 from collections.abc import Awaitable, Callable
 
 from accounts.context import Context
+from accounts.imports import tidying
 from accounts.operators.usecases import first_admin
 
 SESSIONS_SECONDS = 15.0
+TIDY_SECONDS = 600.0
 
 
 async def prepare(ctx: Context) -> None:
@@ -13,6 +15,7 @@ async def prepare(ctx: Context) -> None:
     await ctx.store.prepare()
     await ctx.logs.prepare()
     await ctx.operators.prepare()
+    await ctx.importing.store.prepare()
     await first_admin(ctx.operators, ctx.settings)
 
 
@@ -35,4 +38,7 @@ def loops(ctx: Context) -> list[Callable[[], Awaitable[None]]]:
     async def keep_sessions() -> None:
         await ctx.sessions.keep(ctx.store, SESSIONS_SECONDS)
 
-    return [project, project_everything, relay, delete, ctx.sessions.watch, keep_sessions]
+    async def tidy_imports() -> None:
+        await tidying.run(ctx.importing, TIDY_SECONDS)
+
+    return [project, project_everything, relay, delete, ctx.sessions.watch, keep_sessions, tidy_imports]

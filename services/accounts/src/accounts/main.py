@@ -9,6 +9,7 @@ from servicekit.bus import Bus
 from servicekit.mongo import connect
 
 from accounts import api, challenge_api, context, http, login_api, platform_api
+from accounts.imports import api as imports_api
 from accounts.loops import loops, prepare
 from accounts.messaging import Reports
 from accounts.operators import api as operators_api
@@ -25,7 +26,14 @@ def build(settings: Settings | None = None) -> FastAPI:
     app = build_api(
         settings,
         bus,
-        [operators_api.router, platform_api.router, api.router, login_api.router, challenge_api.router],
+        [
+            operators_api.router,
+            platform_api.router,
+            api.router,
+            login_api.router,
+            challenge_api.router,
+            imports_api.router,
+        ],
         startup=[partial(prepare, ctx)],
         background=loops(ctx),
         shutdown=[ctx.close],

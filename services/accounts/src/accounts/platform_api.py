@@ -1,8 +1,10 @@
 """HTTP → what concerns all accounts: channels, the worker switch for all, live changes."""
 
+from contracts.channels import Channel
 from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
+from servicekit.errors import NotFound
 from servicekit.sse import stream
 
 from accounts.catalog import ChannelView, describe
@@ -23,7 +25,15 @@ class SwitchView(BaseModel):
 @router.get("/channels", tags=["channels"], summary="Channels this deployment is subscribed to", responses=problems())
 async def channels(_: Viewer, ctx: Ctx) -> list[ChannelView]:
     """Return each channel with its fields and presets, enough to draw [New Account]."""
-    return [describe(channel) for channel in ctx.settings.enabled]
+    return [describe(channel, ctx.settings.login_urls) for channel in ctx.settings.enabled]
+
+
+@router.get("/channels/{channel}", tags=["channels"], summary="One channel", responses=problems(404))
+async def one_channel(_: Viewer, ctx: Ctx, channel: Channel) -> ChannelView:
+    """Return a channel, if this deployment is subscribed to it."""
+    if channel not in ctx.settings.enabled:
+        raise NotFound(f"This deployment is not subscribed to {channel}: it is not among KURIR_CHANNELS.")
+    return describe(channel, ctx.settings.login_urls)
 
 
 @router.get("/worker", tags=["worker"], summary="The worker switch for all", responses=problems())

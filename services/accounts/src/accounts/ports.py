@@ -51,4 +51,5 @@ class AccountStore(Protocol):
     async def bury(self, tombstone: Tombstone, events: Sequence[PendingEvent]) -> None: ...  # noqa: D102
     async def tombstone(self, account_id: str) -> Tombstone | None: ...  # noqa: D102
     async def remove(self, account_id: str) -> None: ...  # noqa: D102
+    async def imported_objects(self) -> set[str]: ...  # noqa: D102
     async def existing(self, account_ids: Sequence[str]) -> set[str]: ...  # noqa: D102

@@ -42,6 +42,18 @@ class Settings(ServiceSettings):
     sign_in_failures_per_email: int = Field(default=200, ge=1, description="Failed sign-ins per e-mail address")
     token_max_days: int = Field(default=366, ge=1, description="Longest life of a service token")
 
+    import_max_bytes: int = Field(
+        default=64 << 20, ge=1, le=64 << 20, description="The largest session that may be imported, packed"
+    )
+    import_chunk_bytes: int = Field(
+        default=512 << 10, ge=1_024, le=1 << 20, description="An imported session is uploaded in pieces of this size"
+    )
+    imports_open: int = Field(default=20, ge=1, description="Half uploads of sessions at a time, of all accounts")
+    import_days: float = Field(default=1.0, gt=0, description="A half upload is forgotten after so long")
+    login_urls: dict[str, str] = Field(
+        default_factory=dict, description="Pages where people log in, by channel (JSON), instead of the platforms' own"
+    )
+
     @field_validator("channels")
     @classmethod
     def _known(cls, value: str) -> str:

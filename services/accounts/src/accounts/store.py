@@ -132,6 +132,11 @@ class MongoAccounts:
         """Delete the document, whose tombstone is written."""
         await self._accounts.delete_one({"_id": account_id, "status": "deleting"})
 
+    async def imported_objects(self) -> set[str]:
+        """Return the objects of imported sessions that accounts name."""
+        found = self._accounts.find({"session_import": {"$ne": None}}, {"session_import": 1})
+        return {str(one["session_import"]["object"]) async for one in found if one.get("session_import")}
+
     async def existing(self, account_ids: Sequence[str]) -> set[str]:
         """Return which of the accounts exist."""
         found = self._accounts.find({"_id": {"$in": list(account_ids)}}, {"_id": 1})
