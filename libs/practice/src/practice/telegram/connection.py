@@ -7,7 +7,7 @@ import asyncio
 import logging
 import struct
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from telethon.extensions import BinaryReader
 from telethon.tl import functions as f
@@ -49,11 +49,10 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the connection, unless the fault `down` cuts it."""
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast("asyncio.Transport", transport)  # uvloop's is none by its class
         self.platform.connections.add(self)
         if self.world.faults.is_down:
-            transport.abort()
+            self.transport.abort()
 
     def connection_lost(self, _exc: Exception | None) -> None:
         """Stop pushing to it."""
