@@ -233,6 +233,17 @@ async def test_a_chat_message_answers_the_last_campaign_message_to_its_writer(pe
     assert (await people.ctx.db["rows"].find_one({"_id": "r1"}))["answered_at"] is not None
 
 
+async def test_an_answer_within_the_second_of_its_question_is_one(people):
+    phone = "+6281234567890"
+    row = new_row(
+        "r1", campaign="c1", account="acc_1", channel="telegram", kind="campaign", to={"address": phone}, key=phone
+    )
+    at = NOW + timedelta(seconds=5, milliseconds=700)
+    await people.ctx.db["rows"].insert_one({**placed(row, 0, 1), "state": "sent", "sent_at": at})
+    await messaging.on_received(people.ctx, [received(5, peer=phone, channel="telegram")])  # 5.9 s, cut to 5
+    assert (await only_conversation(people))["campaigns"] == ["c1"]
+
+
 async def test_tabs_notes_tags_and_pages_in_order(people):
     await messaging.on_received(people.ctx, [received(0, peer=f"u{i}@example.com", id=f"x{i}") for i in range(9)])
     seen, cursor = [], None

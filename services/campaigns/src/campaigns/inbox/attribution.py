@@ -15,6 +15,8 @@ _FIELDS = {"campaign": 1, "kind": 1, "contact": 1, "sent_at": 1, "queued_at": 1,
 _SENT = ("sent", "delivered", "read")
 _TICK = timedelta(milliseconds=1)
 """What the order of messages is kept in."""
+_WHOLE_SECONDS = timedelta(seconds=1)
+"""Telegram and WhatsApp give a message's time in whole seconds: an answer within the second seems older than its question."""
 CHAT_DAYS = 14
 """How long after a campaign's message a chat message counts as an answer to it."""
 
@@ -41,7 +43,7 @@ async def _last_sent(ctx: Context, message: Received) -> Document | None:
         "account": message.account_id,
         "kind": "campaign",
         "state": {"$in": list(_SENT)},
-        "sent_at": {"$gte": since, "$lte": message.at},
+        "sent_at": {"$gte": since, "$lt": message.at + _WHOLE_SECONDS},
     }
     return await ctx.db["rows"].find_one(where, _FIELDS, sort=[("sent_at", -1)])
 
