@@ -18,4 +18,4 @@ def test_every_setting_says_what_it_is_and_its_unit(service):
     for name, field in settings_table.SERVICES[service].model_fields.items():
         assert field.description or name == "service", name
         if field.annotation in {float, float | None}:
-            assert name.endswith(("_seconds", "_days")), name
+            assert name.endswith(("_seconds", "_days", "_mb")), name

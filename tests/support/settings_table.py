@@ -7,6 +7,7 @@ from pathlib import Path
 import accounts.settings
 import campaigns.settings
 import channel_email.settings
+import channel_whatsapp.settings
 from channelkit.settings import ChannelSettings
 from pydantic import AliasChoices, SecretStr
 from pydantic.fields import FieldInfo
@@ -16,6 +17,7 @@ SERVICES: dict[str, type[ServiceSettings]] = {
     "accounts": accounts.settings.Settings,
     "campaigns": campaigns.settings.Settings,
     "channel-email": channel_email.settings.Settings,
+    "channel-whatsapp": channel_whatsapp.settings.Settings,
 }
 _FIXED = {"service"}
 _HEAD = """# Settings

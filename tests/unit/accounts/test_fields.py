@@ -33,12 +33,21 @@ def test_anything_else_is_refused_by_field(given):
     assert list(fields(check_settings, Channel.TELEGRAM, {"client_id": given})) == ["settings.client_id"]
 
 
-@pytest.mark.parametrize("channel", [Channel.WHATSAPP, Channel.GOOGLE_MAPS, Channel.OLX, Channel.INDONESIAYP])
+@pytest.mark.parametrize("channel", [Channel.GOOGLE_MAPS, Channel.OLX, Channel.INDONESIAYP])
 def test_some_channels_ask_nothing(channel):
     assert check_settings(channel, {}) == {}
     assert check_credentials(channel, {}, {}) == {}
     assert fields(check_settings, channel, {"username": "x"}) == {"settings.username": ["unknown field"]}
     assert fields(check_credentials, channel, {"password": "x"}, {}) == {"credentials.password": ["unknown field"]}
+
+
+def test_whatsapp_needs_nothing_and_a_phone_number_for_a_pairing_code():
+    assert check_settings(Channel.WHATSAPP, {})["login"] == "qr"
+    checked = check_settings(Channel.WHATSAPP, {"login": "pairing", "phone": "+62 811-0000-001"})
+    assert checked["phone"] == "+628110000001"
+    assert fields(check_settings, Channel.WHATSAPP, {"username": "x"}) == {"settings.username": ["unknown field"]}
+    assert "needs the account's phone number" in str(fields(check_settings, Channel.WHATSAPP, {"login": "pairing"}))
+    assert list(fields(check_settings, Channel.WHATSAPP, {"typing_seconds": 99})) == ["settings.typing_seconds"]
 
 
 @pytest.mark.parametrize("channel", [Channel.BUKALAPAK, Channel.TOKOPEDIA, Channel.INSTAGRAM])

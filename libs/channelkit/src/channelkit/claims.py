@@ -79,11 +79,11 @@ class Claims:
     async def was_sent(self, attempt: Attempt) -> bool | None:
         """Ask the platform for every bubble not known to be out; known ones are added to the parts done."""
         command = attempt.command
-        for part in range(len(attempt.parts_done), 1 + len(command.content.bubbles)):
+        for part in range(len(attempt.parts_done), self._ctx.capabilities.parts(command.content)):
             known = await self._ctx.session.was_sent(platform_key(command.row, command.wanted, part), command)
             if not known:
-                return known
-            attempt.parts_done.append("")
+                return None if known is None else False
+            attempt.parts_done.append(known if isinstance(known, str) else "")
         return True
 
     def _check_gate(self) -> None:

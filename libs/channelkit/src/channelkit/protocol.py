@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Literal, Protocol
 
 from contracts.channels import Channel
-from contracts.commands import Attachment, SendMessage
+from contracts.commands import Attachment, Content, SendMessage
 from contracts.inbox import Bounced, Deleted, Delivered, Edited, Read, Received
 from contracts.requests import TestStep
 from contracts.state import Challenge, DesiredAccount, SessionStatus
@@ -48,10 +48,10 @@ class Capabilities:
     exclusive_session: bool = False
     """Two sessions at once harm the account: the heir of a dead replica waits one send timeout before it opens."""
     bubbles: bool = True
+    parts: Callable[[Content], int] = lambda content: 1 + len(content.bubbles)
+    """How many messages of the platform a content becomes (`can_ask`: each is asked about)."""
     send_timeout_seconds: float = 60.0
     """The longest a send may take; an heir of a lease begins sending this much later."""
-    close_seconds: float = 10.0
-    """The longest closing may take: a browser puts its profile into the vault before it lets go."""
 
 
 @dataclass(frozen=True)
@@ -119,8 +119,8 @@ class Session(Protocol):
     async def check(self, address: str) -> bool | None:
         """Return whether the address exists on the platform; None where it cannot be asked."""
 
-    async def was_sent(self, key: str, command: SendMessage) -> bool | None:
-        """Return whether the platform knows a message of this key (capability `can_ask`), None when it cannot tell."""
+    async def was_sent(self, key: str, command: SendMessage) -> bool | str | None:
+        """Return whether the platform has the message of this key (capability `can_ask`): its id, or True; None in doubt."""
 
     async def probe(self) -> None:
         """Truly ask the platform for a sign of life; raises NeedsLogin or Retry."""

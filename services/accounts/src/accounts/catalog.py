@@ -77,7 +77,7 @@ _CODE = "A code is asked for."
 _LOGIN: Mapping[Channel, str] = {
     Channel.EMAIL: "The connection is tested, and shown as ready or with the server's own error.",
     Channel.TELEGRAM: "A code is sent to the phone; then, where it is set, the two-step password is asked for.",
-    Channel.WHATSAPP: "A QR code is shown, to be scanned with the phone.",
+    Channel.WHATSAPP: "A QR code is shown, to be scanned with the phone, or a code to be typed into it.",
     **dict.fromkeys((Channel.BUKALAPAK, Channel.SHOPEE, Channel.TOKOPEDIA, Channel.INSTAGRAM), _CODE),
 }
 
@@ -143,6 +143,35 @@ FIELDS: Mapping[Channel, list[FormField]] = {
             required=True,
             help="The phone number, such as +628888888888",
         )
+    ],
+    Channel.WHATSAPP: [
+        FormField(
+            name="settings.login",
+            label="Link the phone by",
+            type="select",
+            options=_options({"qr": "scanning a QR code", "pairing": "typing a code into the phone"}),
+            default="qr",
+        ),
+        FormField(
+            name="settings.phone",
+            label="Phone number",
+            type="phone",
+            help="Needed for a code to type, such as +628888888888",
+        ),
+        FormField(name="settings.groups", label="Show what is written in groups", type="checkbox", default=False),
+        FormField(
+            name="settings.typing_seconds",
+            label="Show “typing…” for at most (s)",
+            type="number",
+            default=0,
+            help="Before each message, longer for a longer one; at most 15",
+        ),
+        FormField(
+            name="settings.sleep_minutes",
+            label="Close the browser after idle minutes",
+            type="number",
+            help="Saves memory while there is nothing to send; empty: never",
+        ),
     ],
     Channel.BUKALAPAK: _site(required=True),
     Channel.SHOPEE: _site(required=False),

@@ -7,6 +7,7 @@ import phonenumbers
 from contracts.base import Value
 from contracts.channels import EXTRACTORS, Channel
 from contracts.email import Auth, EmailSettings
+from contracts.whatsapp import WhatsAppSettings
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, StringConstraints, ValidationError
 from servicekit.errors import Invalid
 
@@ -47,6 +48,12 @@ class TelegramSettings(_Strict):
     client_id: Annotated[str, StringConstraints(max_length=40), AfterValidator(_phone)]
 
 
+class WhatsAppForm(WhatsAppSettings):
+    """WhatsApp: the account's own number, for a pairing code, may be typed with blanks and dashes."""
+
+    phone: Annotated[str, StringConstraints(max_length=40), AfterValidator(_phone)] | None = None
+
+
 class SiteSettings(_Strict):
     """A site one signs in to by name."""
 
@@ -81,7 +88,7 @@ class EmailCredentials(_Strict):
 SETTINGS: Mapping[Channel, type[BaseModel]] = {
     Channel.EMAIL: EmailSettings,
     Channel.TELEGRAM: TelegramSettings,
-    Channel.WHATSAPP: Nothing,
+    Channel.WHATSAPP: WhatsAppForm,
     Channel.BUKALAPAK: SiteSettings,
     Channel.SHOPEE: OfferedSiteSettings,
     Channel.TOKOPEDIA: SiteSettings,

@@ -67,7 +67,7 @@ class LoginRules(Rules):
         await rig.want("acc", pace={"per_second": 50})
         after = await rig.reach("acc", READY)
         assert after.since == before.since
-        assert (await rig.statuses("acc")).count(SessionStatus.CONNECTING) == 1
+        assert (await rig.statuses("acc")).count(READY) <= 1
 
     async def test_an_inactive_account_is_closed_and_its_messages_wait(self, rig: Rig, world: World) -> None:
         """Active again, they go."""

@@ -1,0 +1,24 @@
+"""The WhatsApp channel service."""
+
+from channelkit.app import build_app
+from fastapi import FastAPI
+from servicekit.app import run as serve
+
+from channel_whatsapp.channel import WhatsAppChannel
+from channel_whatsapp.settings import Settings
+
+
+def build(settings: Settings | None = None) -> FastAPI:
+    """Return the application. Raises SealError without a sealing key."""
+    settings = settings or Settings()
+    return build_app(WhatsAppChannel(settings), settings)
+
+
+def run() -> None:
+    """Serve until SIGTERM."""
+    settings = Settings()
+    serve(lambda: build(settings), settings)
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,121 @@
+# ruff: noqa: ARG002, ANN204  # it implements a protocol
+"""What stands where the kit would: a host that writes down what it hears, and attempts whose claims are counted."""
+
+import asyncio
+from dataclasses import dataclass, field
+
+from channelkit.protocol import Credentials, NotClaimed
+from contracts.channels import Channel
+from contracts.commands import Attachment, SendMessage
+from contracts.ids import digest, platform_key
+from contracts.inbox import Received
+from contracts.state import DesiredAccount
+from servicekit.errors import Permanent
+
+
+class Recorder:
+    """A Host in memory: what it keeps outlives the sessions opened with it."""
+
+    def __init__(self, account_id="acc", **settings):
+        self.account = DesiredAccount(
+            account_id=account_id, channel=Channel.WHATSAPP, version=1, status="active", settings=settings
+        )
+        self.credentials = Credentials()
+        self.reports = []
+        self.challenge = self.shown = None
+        self.identity = ""
+        self.events: dict[str, object] = {}
+        self.published: list[str] = []
+        self.lines: list[str] = []
+        self.positions: dict[str, str] = {}
+        self.media: dict[str, bytes] = {}
+        self.memos: dict[str, bytes] = {}
+        self.vault: list[bytes] = []
+
+    async def report(self, status, reason="", *, challenge=None, identity="", shown=None):
+        self.reports.append((status, reason))
+        self.challenge, self.shown, self.identity = challenge, shown or self.shown, identity or self.identity
+
+    def alive(self):
+        pass
+
+    async def log(self, kind, text, row=None):
+        self.lines.append(text)
+
+    async def publish(self, event, event_id):
+        self.published.append(event_id)
+        self.events[event_id] = event
+
+    async def dead_letter(self, raw, error, event_id):
+        raise AssertionError(error)
+
+    async def cursor(self):
+        return dict(self.positions)
+
+    async def save_cursor(self, positions):
+        self.positions = dict(positions)
+
+    async def remember(self, key, value):
+        self.memos[key] = value
+
+    async def recall(self, key):
+        return self.memos.get(key)
+
+    async def put_media(self, data, filename, content_type):
+        key = digest(data)
+        self.media[key] = data
+        return Attachment(object=key, filename=filename, content_type=content_type, size=len(data))
+
+    async def get_media(self, key):
+        if key not in self.media:
+            raise Permanent("attachment_missing", key)
+        return self.media[key]
+
+    async def save_session(self, data):
+        self.vault.append(data)
+
+    async def load_session(self):
+        return self.vault[-1] if self.vault else None
+
+    async def imported_session(self):
+        return None
+
+    @property
+    def status(self):
+        return self.reports[-1][0] if self.reports else None
+
+    def received(self, text=""):
+        return [e for e in self.events.values() if isinstance(e, Received) and text in e.text]
+
+
+@dataclass(eq=False)
+class Attempt:
+    """An Outgoing whose claim may be refused."""
+
+    command: SendMessage
+    refuse: bool = False
+    claims: int = 0
+    parts_done: list[str] = field(default_factory=list)
+
+    async def claim(self):
+        self.claims += 1
+        if self.refuse:
+            raise NotClaimed
+
+    async def part_sent(self, platform_id):
+        self.parts_done.append(platform_id)
+
+    def platform_key(self, part=0):
+        return platform_key(self.command.row, self.command.wanted, part)
+
+
+async def eventually(condition, seconds=30):
+    """Wait until the condition holds; fail with what it last returned."""
+    for _ in range(int(seconds / 0.05)):
+        found = condition()
+        if asyncio.iscoroutine(found):
+            found = await found
+        if found:
+            return found
+        await asyncio.sleep(0.05)
+    raise AssertionError("did not happen in time")
