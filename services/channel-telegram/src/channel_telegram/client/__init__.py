@@ -1,0 +1,1 @@
+"""Telegram's API as this channel needs it: the only package that imports the library."""
