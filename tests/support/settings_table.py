@@ -7,6 +7,7 @@ from pathlib import Path
 import accounts.settings
 import campaigns.settings
 import channel_email.settings
+import channel_telegram.settings
 import channel_whatsapp.settings
 from channelkit.settings import ChannelSettings
 from pydantic import AliasChoices, SecretStr
@@ -17,6 +18,7 @@ SERVICES: dict[str, type[ServiceSettings]] = {
     "accounts": accounts.settings.Settings,
     "campaigns": campaigns.settings.Settings,
     "channel-email": channel_email.settings.Settings,
+    "channel-telegram": channel_telegram.settings.Settings,
     "channel-whatsapp": channel_whatsapp.settings.Settings,
 }
 _FIXED = {"service"}

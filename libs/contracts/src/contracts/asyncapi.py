@@ -14,7 +14,7 @@ from contracts.channels import Channel
 from contracts.examples import example
 from contracts.registry import CHANNEL, CONTRACTS, Contract
 
-SERVICES = ("accounts", "campaigns", "channel-email", "channel-whatsapp")
+SERVICES = ("accounts", "campaigns", "channel-email", "channel-telegram", "channel-whatsapp")
 _PLACEHOLDERS = {
     "channel": "A platform, such as email",
     "account_id": "The account's opaque id",
