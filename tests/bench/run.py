@@ -19,6 +19,7 @@ from rich.table import Table
 
 from tests.bench import (
     bad_account,
+    browsers,
     dispatch,
     end_to_end,
     events,
@@ -67,6 +68,7 @@ FIGURES: dict[str, Once | PerStore] = {
     "email": PerStore(end_to_end.measure),
     "worker-off": Once(worker_off.measure),
     "memory": Once(memory.measure),
+    "browsers": Once(browsers.measure),
     "flat": PerStore(flat.measure),
     "footprint": PerStore(footprint.measure),
     "bad-account": Once(bad_account.measure),
