@@ -2,12 +2,14 @@
 
 import functools
 import pickle
-from collections.abc import Callable
+import struct
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 P = ParamSpec("P")
 T = TypeVar("T")
+_LENGTH = struct.Struct("<I")
 
 
 class Journal:
@@ -23,14 +25,9 @@ class Journal:
             return
         whole = 0
         if self._path.exists():
-            with self._path.open("rb") as file:
-                try:
-                    while True:
-                        name, args, options = pickle.load(file)  # noqa: S301 # our own file
-                        getattr(target, name)(*args, **options)
-                        whole = file.tell()
-                except (EOFError, pickle.UnpicklingError):
-                    pass
+            for (name, args, options), end in _records(self._path.read_bytes()):
+                getattr(target, name)(*args, **options)
+                whole = end
         self._file = self._path.open("r+b" if self._path.exists() else "w+b", buffering=0)
         self._file.truncate(whole)
         self._file.seek(whole)
@@ -38,12 +35,24 @@ class Journal:
     def note(self, name: str, args: tuple[Any, ...], options: dict[str, Any]) -> None:
         """Append one call; it outlives the process (not a power cut) once this returns."""
         if self._file is not None:
-            self._file.write(pickle.dumps((name, args, options)))
+            record = pickle.dumps((name, args, options))
+            self._file.write(_LENGTH.pack(len(record)) + record)
 
     def close(self) -> None:
         """Close the file."""
         if self._file is not None:
             self._file.close()
+
+
+def _records(log: bytes) -> Iterator[tuple[tuple[str, Any, Any], int]]:
+    """Yield each whole record with where it ends."""
+    at = 0
+    while at + _LENGTH.size <= len(log):
+        end = at + _LENGTH.size + _LENGTH.unpack_from(log, at)[0]
+        if end > len(log):
+            return
+        yield pickle.loads(log[at + _LENGTH.size : end]), end  # noqa: S301 # our own file
+        at = end
 
 
 class HasJournal(Protocol):
@@ -60,7 +69,9 @@ def recorded(method: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, 
 
     @functools.wraps(method)
     def wrapper(self: S, /, *args: P.args, **options: P.kwargs) -> T:
+        result = method(self, *args, **options)
+        # noted once done: a call that raises must not keep a restart from coming up
         self.journal.note(method.__name__, args, options)
-        return method(self, *args, **options)
+        return result
 
     return wrapper
