@@ -1,6 +1,8 @@
 """A packed profile: what is in it, and what may come out of one that a stranger made."""
 
+import contextlib
 import io
+import random
 import tarfile
 
 import pytest
@@ -63,6 +65,10 @@ def test_links_stay_behind(profile, tmp_path):
         archive((member("/outside"), b"x")),
         archive((member("a/../../outside"), b"x")),
         archive((member("link", tarfile.SYMTYPE, "/etc/passwd"), b"")),
+        archive((member("link", tarfile.SYMTYPE, ".."), b""), (member("link/outside"), b"x")),
+        archive((member("twice"), b"x"), (member("twice"), b"y")),
+        archive((member("a"), b"x"), (member("a/b"), b"y")),
+        archive((member("nul\0name"), b"x"), (member("."), b"y")),
         archive((member("link", tarfile.LNKTYPE, "other"), b"")),
         archive((member("pipe", tarfile.FIFOTYPE), b"")),
         archive((member("device", tarfile.CHRTYPE), b"")),
@@ -75,6 +81,16 @@ def test_a_bad_archive_is_refused_and_leaves_what_was_there(profile, tmp_path, b
     with pytest.raises(BadProfile):
         packing.unpack(bad, profile)
     assert files(tmp_path) == ["profile/Default/IndexedDB/000003.log"]
+
+
+def test_an_archive_damaged_anywhere_is_refused_or_whole(profile, tmp_path):
+    (profile / "Default/IndexedDB/000003.log").write_bytes(random.Random(1).randbytes(3_000))
+    packed = packing.pack(profile)
+    for place in range(0, len(packed), 7):
+        damaged = packed[:place] + bytes([packed[place] ^ 0xFF]) + packed[place + 1 :]
+        with contextlib.suppress(BadProfile):
+            packing.unpack(damaged, tmp_path / "other")
+            assert place < 12, "only the header's time and flags may change unseen"
 
 
 def test_an_archive_that_grows_without_end_is_stopped(profile, tmp_path, monkeypatch):
