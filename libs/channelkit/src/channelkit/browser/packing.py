@@ -7,7 +7,6 @@ import stat
 import tarfile
 import zlib
 from pathlib import Path, PurePosixPath
-from typing import IO
 
 from servicekit.errors import Permanent, TooLarge
 
@@ -109,7 +108,7 @@ def _extract(archive: tarfile.TarFile, folder: Path) -> None:
             shutil.copyfileobj(content, out)
 
 
-def _read_to_the_end(plain: IO[bytes]) -> None:
+def _read_to_the_end(plain: gzip.GzipFile) -> None:
     """Let gzip check its checksum, which lies behind the padding."""
     if len(plain.read(_PADDING_BYTES)) == _PADDING_BYTES:
         raise BadProfile("more follows the archive")
