@@ -80,8 +80,9 @@ export class Collection extends Emitter {
     return this.#models.size;
   }
 
-  get(id) {
-    return this.#models.get(String(id?.id ?? id));
+  /** Of an id, or of anything that has one. */
+  get(given) {
+    return this.#models.get(String(given?.id?._serialized ?? given));
   }
 
   /** A model whose id is there already takes the other's place. */
@@ -92,8 +93,8 @@ export class Collection extends Emitter {
     return model;
   }
 
-  remove(id) {
-    this.#models.delete(String(id?.id ?? id));
+  remove(given) {
+    this.#models.delete(String(given?.id?._serialized ?? given));
   }
 
   getModelsArray() {

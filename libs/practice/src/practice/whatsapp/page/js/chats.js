@@ -9,7 +9,9 @@ class GroupMetadata extends Model {}
 GroupMetadata.prototype.proxyName = "groupMetadata";
 
 class ChatCollection extends Collection {}
-class GroupMetadataCollection extends Collection {}
+class GroupMetadataCollection extends Collection {
+  onParentGroupChange() {}
+}
 
 export class Chats {
   constructor({ line, keeper, people }) {

@@ -37,10 +37,13 @@ const modules = {
   ...inertModules(), // last: the bundle takes the first module that looks right
 };
 
-/** The real page syncs for seconds before it tells of missed messages; this one until someone listens. */
-async function listened() {
+const after = (ms) => new Promise((wake) => setTimeout(wake, ms));
+
+/** The real page takes seconds before it tells what happened while it was closed; this one waits until someone listens. */
+async function listened(isSo) {
   const until = Date.now() + LISTENER_SECONDS * 1000;
-  while (!messages.all.listeners("add").length && Date.now() < until) await new Promise((wake) => setTimeout(wake, 50));
+  while (!isSo() && Date.now() < until) await after(50);
+  await after(0); // whoever listens for messages listens for the rest in the same breath
 }
 
 async function enter(login) {
@@ -55,7 +58,7 @@ const told = {
   hello: async () => {
     session.becomeMain();
     await messages.settle();
-    await listened();
+    await listened(() => messages.listenedTo);
   },
   paired: async ({ login }) => {
     await keeper.saveLogin(login);
@@ -67,7 +70,10 @@ const told = {
   revoked: (event) => messages.revoked(event),
   typing: (event) => people.typing(event),
   trouble: (event) => suffer(event),
-  logout: ({ reason }) => session.leave(reason),
+  logout: async ({ reason }) => {
+    await listened(() => messages.all.listeners("add").length);
+    await session.leave(reason);
+  },
   screen: ({ name }) => {
     if (name === "conflict") line.hangUp();
     session.showScreen(name);

@@ -23,6 +23,7 @@ const plain = (id) => (id === undefined || id === null ? undefined : String(id))
 
 export class Messages {
   #order = 0;
+  #onReceipt = (told) => this.#receipted(told);
 
   constructor({ line, keeper, session, people, chats }) {
     Object.assign(this, { line, keeper, session, people, chats });
@@ -98,13 +99,13 @@ export class Messages {
   }
 
   /** Goes through the module, where others may listen. */
-  async receipt({ chat, ids, ack, participant, own }) {
+  async receipt({ chat, ids, ack, participant }) {
     const names = { 2: "delivery", 3: "read", 4: "played" };
+    await this.#receipted({ from: chat, externalIds: ids, ack: 1 }); // never overtakes that it was sent
     const { handleChatSimpleReceipt, handleGroupSimpleReceipt } = this.modules.WAWebHandleMsgReceipt;
     const handle = participant ? handleGroupSimpleReceipt : handleChatSimpleReceipt;
-    if (ack < 2 || own) return this.#receipted({ from: chat, externalIds: ids, ack });
     const told = { from: wid(chat), participant: participant && wid(participant), recipient: null, externalIds: ids };
-    return handle({ ...told, ack, ackString: names[ack], ts: Math.floor(Date.now() / 1000) });
+    await handle({ ...told, ack, ackString: names[ack], ts: Math.floor(Date.now() / 1000) });
   }
 
   async edited({ key, text, editId }) {
@@ -154,14 +155,19 @@ export class Messages {
     return kept && this.all.add(this.#revived(kept));
   }
 
-  async #receipted({ from, externalIds, ack, participant }) {
+  async #receipted({ from, externalIds, ack }) {
     for (const id of externalIds) {
       const key = { fromMe: true, remote: from, id };
       const own = from.toString().endsWith("@g.us") ? { participant: this.session.lid } : {};
       const message = await this.#find(new MsgKey({ ...key, ...own }));
       if (message) await this.#acknowledge(message, ack);
     }
-    return { participant };
+  }
+
+  /** Whether someone from outside hears of new messages, and has wrapped the receipts. */
+  get listenedTo() {
+    const { handleChatSimpleReceipt } = this.modules.WAWebHandleMsgReceipt;
+    return this.all.listeners("add").length > 0 && handleChatSimpleReceipt !== this.#onReceipt;
   }
 
   // --- keeping
@@ -219,7 +225,6 @@ export class Messages {
   }
 
   #modules() {
-    const receipt = (told) => this.#receipted(told);
     return {
       WAWebMsgCollection: { MsgCollection: this.all, MsgCollectionImpl: MsgCollection },
       WAWebMsgModel: { Msg, default: Msg },
@@ -227,9 +232,9 @@ export class Messages {
       WAWebMsgKey: { default: MsgKey },
       WAWebSendMsgChatAction: { addAndSendMsgToChat: (chat, data) => this.send(chat, data) },
       WAWebHandleMsgReceipt: {
-        handleChatSimpleReceipt: receipt,
-        handleGroupSimpleReceipt: receipt,
-        handleStatusSimpleReceipt: receipt,
+        handleChatSimpleReceipt: this.#onReceipt,
+        handleGroupSimpleReceipt: this.#onReceipt,
+        handleStatusSimpleReceipt: this.#onReceipt,
       },
       WAWebChatMessageSearch: { getSearchContext: (chat, key) => this.#context(chat, key) },
       WAWebDBMessageFindLocal: {
