@@ -57,7 +57,7 @@ def people_settings(nats_url: str, mongo_url: str, database: str) -> Settings:
     """Return settings with good keys."""
     return Settings(
         nats_url=nats_url, mongo_url=mongo_url, mongo_db=database, address_hmac_keys="practice-address-key",
-        jwt_secret=JWT_SECRET, public_url="https://kurir.example", practice=True, channels="email,whatsapp",
+        jwt_secret=JWT_SECRET, public_url="https://kurir.example", practice=True, channels="email,whatsapp,telegram",
     )  # fmt: skip
 
 
@@ -70,7 +70,7 @@ async def people(fresh_nats: NatsServer, mongo_url: str, fresh_db: str) -> Async
 
     async def prepare() -> None:
         await bus.wait_connected()
-        await bus_topology.apply(bus.js, topology([Channel.EMAIL, Channel.WHATSAPP]))
+        await bus_topology.apply(bus.js, topology([Channel.EMAIL, Channel.WHATSAPP, Channel.TELEGRAM]))
         for part in (contacts, imports, suppression, media, inbox, relay):
             await part.prepare(ctx)
 

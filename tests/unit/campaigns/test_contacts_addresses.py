@@ -22,6 +22,9 @@ from servicekit.errors import Invalid
         ("whatsapp", "+1 650 253 0000", "+16502530000"),
         ("telegram", "08123456789", "+628123456789"),
         ("telegram", "@Siti_A", "siti_a"),
+        ("telegram", "#123456789", "#123456789"),
+        ("telegram", " #7 ", "#7"),
+        ("whatsapp", "#123456789012345", "#123456789012345"),
         ("instagram", "@Toko.Kopi", "toko.kopi"),
     ],
 )
@@ -35,7 +38,7 @@ def test_an_address_has_one_form(channel, text, normal):
     [
         ("email", "a@x.com\r\nRCPT TO:<b@x.com>"), ("email", "a\x00@x.com"), ("email", "."), ("email", "a@localhost"),
         ("email", "a b@x.com"), ("email", ""), ("email", "a@x.com, b@x.com"), ("whatsapp", "6.28E+12"),
-        ("whatsapp", "12"), ("whatsapp", "0812\n345678"), ("whatsapp", "halo"), ("shopee", "a b"), ("shopee", "@"),
+        ("whatsapp", "12"), ("whatsapp", "0812\n345678"), ("whatsapp", "halo"), ("telegram", "#"), ("telegram", "#12a"), ("telegram", "#007"), ("whatsapp", "#-1"), ("shopee", "a b"), ("shopee", "@"),
         ("instagram", "x" * 101), ("instagram", "a\nb"),
     ],
 )  # fmt: skip
@@ -88,3 +91,15 @@ def test_where_a_contact_is_reached():
     contact = {"email": "a@x.com", "phone": "+628123456789", "handles": {"telegram": "siti"}}
     reached = {c: domain.address_for(contact, c) for c in ("email", "whatsapp", "telegram", "instagram")}
     assert reached == {"email": "a@x.com", "whatsapp": "+628123456789", "telegram": "siti", "instagram": None}
+
+
+def test_a_bare_id_is_written_to_only_where_there_is_nothing_better():
+    """Another account does not know it."""
+    contact = {"phone": "+628123456789", "handles": {"telegram": "#77"}}
+    assert domain.addresses_on(contact, "telegram") == ["+628123456789", "#77"]
+    assert domain.address_for(contact, "telegram") == "+628123456789"
+    assert domain.address_for({"handles": {"telegram": "#77"}}, "telegram") == "#77"
+    assert domain.addresses_on({"phone": "+628123456789", "handles": {"telegram": "siti"}}, "telegram") == [
+        "siti", "+628123456789",
+    ]  # fmt: skip
+    assert domain.addresses_on(contact, "email") == []

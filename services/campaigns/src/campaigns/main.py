@@ -2,7 +2,6 @@
 
 from functools import partial
 
-from contracts.channels import Channel
 from fastapi import FastAPI
 from servicekit.app import build_api
 from servicekit.app import run as serve
@@ -34,7 +33,7 @@ ROUTERS = [
 def build_context(settings: Settings) -> Context:
     """Return the clients of the service; nothing is opened yet."""
     bus = Bus(settings)
-    accounts = Accounts(bus, [Channel(name.strip()) for name in settings.channels.split(",") if name.strip()])
+    accounts = Accounts(bus, settings.enabled)
     return Context(
         settings, connect(settings), bus, EventHub(bus, settings.service), get_logger("campaigns"), accounts,
         incarnations=Incarnations(bus),

@@ -1,8 +1,9 @@
 """Settings of the campaigns service: `CAMPAIGNS_…`, and the shared names of servicekit."""
 
-from pydantic import AliasChoices, Field
+from contracts.channels import MESSAGING, Channel
+from pydantic import AliasChoices, Field, field_validator
 from pydantic_settings import SettingsConfigDict
-from servicekit.settings import ServiceSettings
+from servicekit.settings import ServiceSettings, split
 
 
 class Settings(ServiceSettings):
@@ -35,3 +36,17 @@ class Settings(ServiceSettings):
     ledger_keep_seconds: float = Field(default=3_600.0, description="How long past not_after a batch's ledger is kept")
     inbox_keep_days: float = Field(default=7.0, description="How long acknowledged events stay in INBOX")
     count_every_seconds: float = Field(default=0.5, description="Between two counts of what changed in the outbox")
+
+    @field_validator("channels")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        unknown = set(split(value)) - set(Channel)
+        if unknown:
+            raise ValueError(f"unknown channels: {', '.join(sorted(unknown))}; known: {', '.join(Channel)}")
+        return value
+
+    @property
+    def enabled(self) -> tuple[Channel, ...]:
+        """Return the subscribed channels that messages are sent on, in the product's order."""
+        named = set(split(self.channels))
+        return tuple(c for c in MESSAGING if c in named)

@@ -40,7 +40,7 @@ def settings_for(nats_url: str, mongo_url: str, database: str, **changes: Any) -
     return Settings(
         nats_url=nats_url, mongo_url=mongo_url, mongo_db=database, address_hmac_keys="practice-address-key",
         jwt_secret="practice-jwt-secret-of-more-than-32-characters", public_url="https://kurir.example",
-        channels="email", **{"count_every_seconds": 0.1, "sweep_every_seconds": 0.3, "send_timeout_seconds": 0.5} | changes,
+        **{"channels": "email", "count_every_seconds": 0.1, "sweep_every_seconds": 0.3, "send_timeout_seconds": 0.5} | changes,
     )  # fmt: skip
 
 
@@ -142,22 +142,24 @@ class Service:
         self.ctx, self.http, self.nats, self.bus = ctx, http, nats, outside
         self.lanes: list[Lane] = []
 
-    async def account(self, name: str = "acc_1", pace: Pace | None = None, **state: Any) -> str:
+    async def account(
+        self, name: str = "acc_1", pace: Pace | None = None, channel: Channel = EMAIL, **state: Any
+    ) -> str:
         """Put an active, ready account on the bus."""
-        desired = DesiredAccount(account_id=name, channel=EMAIL, version=1, status="active", pace=pace or Pace())
+        desired = DesiredAccount(account_id=name, channel=channel, version=1, status="active", pace=pace or Pace())
         desired = desired.model_copy(update={n: v for n, v in state.items() if n in DesiredAccount.model_fields})
-        await Bucket(self.bus, "accounts_email", DesiredAccount).put(name, desired)
-        await self.session(name)
+        await Bucket(self.bus, subjects.bucket("accounts", channel), DesiredAccount).put(name, desired)
+        await self.session(name, channel=channel)
         await until(
-            lambda: self.ctx.accounts.session(EMAIL, name) and self.ctx.accounts.desired(EMAIL, name) == desired
+            lambda: self.ctx.accounts.session(channel, name) and self.ctx.accounts.desired(channel, name) == desired
         )
         return name
 
-    async def session(self, name: str, status: str = "ready", **state: Any) -> None:
+    async def session(self, name: str, status: str = "ready", channel: Channel = EMAIL, **state: Any) -> None:
         """Report a session's state, as its holder would."""
         now = utcnow()
-        found = SessionState(account_id=name, channel=EMAIL, status=status, since=now, updated_at=now, **state)
-        await Bucket(self.bus, "sessions_email", SessionState).put(name, found)
+        found = SessionState(account_id=name, channel=channel, status=status, since=now, updated_at=now, **state)
+        await Bucket(self.bus, subjects.bucket("sessions", channel), SessionState).put(name, found)
 
     def lane(self, account: str = "acc_1", decide: Decide = sent) -> Lane:
         """Start a lane for an account."""
@@ -223,8 +225,8 @@ async def running(nats: NatsServer, mongo_url: str, database: str, **changes: An
     outside = Bus(ServiceSettings(service="test", nats_url=nats.url))
     await outside.start()
     await outside.wait_connected()
-    await bus_topology.apply(outside.js, topology([EMAIL]))
     settings = settings_for(nats.url, mongo_url, database, **changes)
+    await bus_topology.apply(outside.js, topology(settings.enabled))
     app = build(settings)
     ctx: Context = app.state.context
     token = issue_token(settings, "operator-1", Role.OPERATOR)
@@ -233,7 +235,8 @@ async def running(nats: NatsServer, mongo_url: str, database: str, **changes: An
         http = httpx.AsyncClient(transport=transport, base_url="http://t", headers={"Authorization": f"Bearer {token}"})
         made = Service(ctx, http, nats, outside)
         await ctx.bus.wait_ready(20)
-        await until(lambda: ctx.incarnations.get(EMAIL), 20)
+        for channel in settings.enabled:
+            await until(lambda channel=channel: ctx.incarnations.get(channel), 20)
         try:
             yield made
         finally:

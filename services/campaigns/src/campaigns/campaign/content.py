@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
+from contracts.channels import Channel
 from contracts.commands import Attachment, Content
 from servicekit.errors import Invalid, Permanent
 
@@ -83,7 +84,7 @@ def compile_content(campaign: Mapping[str, Any], *, trial: bool = False) -> Comp
             return None
 
     made = Compiled(
-        subject=one(campaign.get("subject"), "subject"),
+        subject=one(campaign.get("subject"), "subject") if _has_subject(campaign) else None,
         text=one(campaign.get("text"), "text") or Template("", "text"),
         html=one(campaign.get("html"), "html", html=True),
         bubbles=tuple(t for n, b in enumerate(campaign.get("bubbles") or ()) if (t := one(b, f"bubbles.{n}"))),
@@ -95,7 +96,12 @@ def compile_content(campaign: Mapping[str, Any], *, trial: bool = False) -> Comp
     return made
 
 
-_FIELDS = ("subject", "text", "html", "bubbles", "media", "attachment_column")
+def _has_subject(campaign: Mapping[str, Any]) -> bool:
+    """Return whether its messages have a subject: chat messages have none, whatever was written there."""
+    return str(campaign.get("channel", Channel.EMAIL)) == Channel.EMAIL
+
+
+_FIELDS = ("channel", "subject", "text", "html", "bubbles", "media", "attachment_column")
 
 
 def compiled(campaign: Mapping[str, Any]) -> Compiled:

@@ -20,6 +20,7 @@ from campaigns.campaign import recipients, remembered
 from campaigns.campaign.content import Compiled, compiled
 from campaigns.campaign.recipients import Part, Recipient
 from campaigns.campaign.validation import EVERYBODY
+from campaigns.contacts.addresses import PHONE_CHANNELS
 from campaigns.context import Context
 from campaigns.dispatch.lease import Lease
 from campaigns.outbox import counts
@@ -88,8 +89,8 @@ async def _look(ctx: Context, lease: Lease, state: State, until: float) -> State
 async def _looked(ctx: Context, lease: Lease, part: Part, state: State) -> State:
     lacking = _missing(compiled(lease.campaign), lease.id, part.members)
     if lacking:
-        keys = [one["address"].strip().casefold() for one in lacking]
-        blocked = await suppressed(ctx, lease.campaign["channel"], keys)
+        keys = [_key(one["address"]) for one in lacking]
+        blocked = await _blocked(ctx, lease.campaign["channel"], keys, part.members)
         lacking = [one for one, key in zip(lacking, keys, strict=True) if key not in blocked]
     after = {
         **state, "looked": [part.phase, part.cursor], "missing": state["missing"] + len(lacking),
@@ -127,13 +128,13 @@ async def _take(ctx: Context, lease: Lease, part: Part, state: State, straight: 
     """Store the rows of one part, then the cursor behind it."""
     words = compiled(lease.campaign)
     new = await _new_rows(ctx, lease, part.members)
-    blocked = await suppressed(ctx, lease.campaign["channel"], [row["key"] for row in new])
+    blocked = await _blocked(ctx, lease.campaign["channel"], [row["key"] for row in new], part.members)
     for row in new:
         if row["key"] in blocked:
             row.update(state="cancelled", reason="suppressed")
     await remembered.recall(ctx, new)
     await _insert(ctx, lease, new, straight)
-    missing = _missing(words, lease.id, [m for m in part.members if m.address.strip().casefold() not in blocked])
+    missing = _missing(words, lease.id, [m for m in part.members if _key(m.address) not in blocked])
     after = {
         "phase": part.phase, "cursor": part.cursor, "entries": state["entries"] + len(part.members),
         "rejected": state["rejected"] + len(part.problems),
@@ -143,6 +144,28 @@ async def _take(ctx: Context, lease: Lease, part: Part, state: State, straight: 
     }  # fmt: skip
     await lease.write({"$set": {"expansion": after}})
     return after
+
+
+def _key(address: str) -> str:
+    return address.strip().casefold()
+
+
+async def _blocked(ctx: Context, channel: str, keys: Sequence[str], members: Sequence[Recipient]) -> set[str]:
+    """Return which of these keys may not be written to, suppressed themselves or as a member's phone on the channel."""
+    other = other_addresses(channel, members)
+    found = await suppressed(ctx, channel, [*keys, *other])
+    return {*found, *(_key(address) for key in found & other.keys() for address in other[key])}
+
+
+def other_addresses(channel: str, members: Sequence[Recipient]) -> dict[str, list[str]]:
+    """Return phone → the addresses of those who are written to at another one, on channels that know phones."""
+    found: dict[str, list[str]] = {}
+    if channel in PHONE_CHANNELS:
+        for member in members:
+            phone = member.vars.get("phone")
+            if phone and phone != member.address:
+                found.setdefault(phone, []).append(member.address)
+    return found
 
 
 def _missing(words: Compiled, campaign: str, members: Sequence[Recipient]) -> list[dict[str, Any]]:
@@ -167,7 +190,7 @@ async def _new_rows(ctx: Context, lease: Lease, members: Sequence[Recipient]) ->
     await counts.touch(ctx, {str(row["slice"]) for row in there})  # who stored them may have died before that
     for row in there:
         del by_id[str(row["_id"])]
-    talking = await _talking(ctx, lease, [m.address for m in by_id.values()])
+    talking = await _talking(ctx, lease, list(by_id.values()))
     now = utcnow()
     return [of_contact(_row(lease, name, m, talking, now), m.contact, m.vars) for name, m in by_id.items()]
 
@@ -177,7 +200,7 @@ def _row(lease: Lease, name: str, member: Recipient, talking: dict[str, str], no
     return new_row(
         name, campaign=lease.id, account=account_for(campaign["accounts"], member.address, talking),
         channel=campaign["channel"], kind="campaign", to={"address": member.address, "name": member.name or None},
-        key=member.address.strip().casefold(), now=now,
+        key=_key(member.address), now=now,
     )  # fmt: skip
 
 
@@ -185,19 +208,23 @@ def account_for(accounts: Sequence[str], address: str, talking: dict[str, str]) 
     """Return the account that writes to an address: the one it talks to already, else spread evenly by the address."""
     if len(accounts) == 1:
         return accounts[0]
-    known = talking.get(address.strip().casefold())
+    known = talking.get(_key(address))
     if known in accounts:
         return str(known)
-    return accounts[int(digest("account", address.strip().casefold())[:8], 16) % len(accounts)]
+    return accounts[int(digest("account", _key(address))[:8], 16) % len(accounts)]
 
 
-async def _talking(ctx: Context, lease: Lease, addresses: Sequence[str]) -> dict[str, str]:
-    """Return which of the campaign's accounts each address has a conversation with."""
-    if len(lease.campaign["accounts"]) < 2 or not addresses:
+async def _talking(ctx: Context, lease: Lease, members: Sequence[Recipient]) -> dict[str, str]:
+    """Return which of the campaign's accounts each address has a conversation with, maybe under its person's phone."""
+    if len(lease.campaign["accounts"]) < 2 or not members:
         return {}
     from campaigns.inbox.usecases import talks_with  # noqa: PLC0415  # the inbox calls the outbox too
 
-    return await talks_with(ctx, lease.campaign["channel"], addresses)
+    channel = lease.campaign["channel"]
+    other = other_addresses(channel, members)
+    found = await talks_with(ctx, channel, [*(m.address for m in members), *other])
+    under_phone = {_key(address): found[phone] for phone in found.keys() & other.keys() for address in other[phone]}
+    return {**under_phone, **found}
 
 
 async def _insert(ctx: Context, lease: Lease, rows: Sequence[Row], straight: Straight | None) -> None:

@@ -97,7 +97,7 @@ def _accounts(ctx: Context, campaign: Campaign) -> Wrong:
 
 def _words(campaign: Campaign) -> Wrong:
     wrong: Wrong = {}
-    if not any(campaign.get(name) for name in ("text", "html", "bubbles", "attachments")):
+    if not _says_something(campaign):
         wrong["text"] = "is empty"
     if campaign["channel"] == Channel.EMAIL:
         if not (campaign.get("subject") or "").strip():
@@ -107,6 +107,15 @@ def _words(campaign: Campaign) -> Wrong:
     if not (campaign.get("lists") or campaign.get("audience_tags") or campaign.get("file")):
         wrong["lists"] = "choose lists, audience_tags, or upload a file of recipients"
     return wrong
+
+
+def _says_something(campaign: Campaign) -> bool:
+    """Return whether there is anything to send; a chat has no HTML."""
+    words = [campaign.get("text"), *(campaign.get("bubbles") or ())]
+    if campaign["channel"] == Channel.EMAIL:
+        words.append(campaign.get("html"))
+    files = campaign.get("attachments") or campaign.get("attachment_column")
+    return bool(files) or any((one or "").strip() for one in words)
 
 
 async def _audience(ctx: Context, campaign: Campaign, *, allow_missing: bool) -> tuple[Wrong, list[Any]]:

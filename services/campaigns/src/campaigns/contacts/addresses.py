@@ -14,6 +14,9 @@ _EXCEL_TEXT = re.compile(r'^=?"(.*)"$')
 _EXCEL_NUMBER = re.compile(r"^\d([.,]\d+)?E\+?\d+$", re.IGNORECASE)
 _HANDLE = re.compile(r"^[^\s<>\"',;:/\\]+$")
 
+_BARE_ID = re.compile(r"^#[1-9]\d{0,29}$", re.ASCII)
+"""Who shows neither phone nor handle, by the platform's own id."""
+
 PHONE_CHANNELS = frozenset({Channel.WHATSAPP, Channel.TELEGRAM})
 HANDLE_CHANNELS = (
     Channel.WHATSAPP,
@@ -88,11 +91,24 @@ def normalise(channel: str, text: str, region: str = "ID") -> str:
     if channel == Channel.EMAIL:
         return email(text)
     bare = one_line(text).strip("@ ")  # what `handle` would leave of it must not be a number the next time
+    if channel in PHONE_CHANNELS and bare.startswith("#"):
+        return _bare_id(bare)
     if channel == Channel.WHATSAPP and "@" not in bare:
         return phone(text, region)
     if channel == Channel.TELEGRAM and bare.startswith(("+", "0")):
         return phone(text, region)
     return handle(text)
+
+
+def _bare_id(text: str) -> str:
+    if not is_bare_id(text):
+        raise AddressError("is not a platform's id, such as #123456789")
+    return text
+
+
+def is_bare_id(address: str) -> bool:
+    """Return whether an address is a platform's own id, `#123`: somebody who shows neither phone nor handle."""
+    return _BARE_ID.match(address) is not None
 
 
 def keys(channel: str, address: str) -> list[str]:

@@ -129,12 +129,20 @@ def search_keys(name: str, keys: set[str]) -> list[str]:
 
 def address_for(contact: Mapping[str, Any], channel: str) -> str | None:
     """Return where a contact is reached on *channel*, None where it is not."""
+    return next(iter(addresses_on(contact, channel)), None)
+
+
+def addresses_on(contact: Mapping[str, Any], channel: str) -> list[str]:
+    """Return every address of a contact on *channel*, the one to write to first.
+
+    A bare platform id comes last: only the account that it wrote to knows it.
+    """
     if channel == Channel.EMAIL:
-        return contact.get("email") or None
+        return [str(contact["email"])] if contact.get("email") else []
     handle = (contact.get("handles") or {}).get(channel)
-    if handle:
-        return str(handle)
-    return (contact.get("phone") or None) if channel in addresses.PHONE_CHANNELS else None
+    phone = contact.get("phone") if channel in addresses.PHONE_CHANNELS else None
+    found = [str(address) for address in (handle, phone) if address]
+    return sorted(found, key=addresses.is_bare_id)
 
 
 def variables(contact: Mapping[str, Any]) -> dict[str, str]:

@@ -74,7 +74,11 @@ async def read_conversation(ctx: Ctx, _: Viewer, conversation_id: str, response:
 async def list_messages(
     ctx: Ctx, _: Viewer, conversation_id: str, cursor: Cursor = None, limit: Limit = 50
 ) -> Page[dict[str, Any]]:
-    """List its messages, newest first; HTML is cleaned of scripts, forms and pictures from outside."""
+    """List its messages, newest first; HTML is cleaned of scripts, forms and pictures from outside.
+
+    One that was edited on its platform has `edited_at` and its `former` texts, oldest first; one that was taken back
+    keeps its text and has `deleted_at`. `direction`: in, out (by Kurir), own (by the owner from another device).
+    """
     found = await usecases.messages(ctx, conversation_id, cursor, limit)
     return Page(items=[_message(one) for one in found.items], next_cursor=found.next_cursor)
 
@@ -172,9 +176,13 @@ def _out(conversation: dict[str, Any]) -> dict[str, Any]:
 
 
 def _message(message: dict[str, Any]) -> dict[str, Any]:
-    html = message.get("html")
-    clean = nh3.clean(html, tags=_TAGS, url_schemes={"http", "https", "mailto", "tel"}) if html else html
-    return {**shown(message, without=_BODY_HIDDEN), "html": clean}
+    former = [{**one, "html": _clean(one["html"])} for one in message.get("former") or ()]
+    changed = {"edited_at": None, "deleted_at": None, **shown(message, without=_BODY_HIDDEN)}
+    return {**changed, "html": _clean(message.get("html")), "former": former}
+
+
+def _clean(html: str | None) -> str | None:
+    return nh3.clean(html, tags=_TAGS, url_schemes={"http", "https", "mailto", "tel"}) if html else html
 
 
 prepare = store.prepare

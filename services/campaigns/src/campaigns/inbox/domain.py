@@ -1,7 +1,7 @@
 """A conversation: everything between one of our accounts and one person on its platform. Rules only."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -41,12 +41,13 @@ def milliseconds(at: datetime) -> int:
     return max(0, int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1_000))
 
 
-def preview(subject: str | None, text: str, stub: str | None = None) -> str:
-    """Return the line a list shows."""
+def preview(subject: str | None, text: str, stub: str | None = None, files: Sequence[Mapping[str, Any]] = ()) -> str:
+    """Return the line a list shows: of a message without words its first file's name."""
     if stub:
         return f"[{stub}]"
     first = next((line for line in text.splitlines() if line.strip() and not line.startswith(">")), "")
-    return addresses.one_line(first or subject or "")[:PREVIEW_CHARS]
+    named = f"[{files[0]['filename']}]" if files else ""
+    return addresses.one_line(first or subject or named)[:PREVIEW_CHARS]
 
 
 def direction(message: Received) -> str:

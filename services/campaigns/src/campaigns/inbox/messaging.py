@@ -14,6 +14,7 @@ from servicekit.failpoints import failpoint
 from servicekit.mongo import BulkFailed, UpdateOne
 
 from campaigns.contacts import addresses
+from campaigns.contacts import domain as people
 from campaigns.contacts import store as contact_store
 from campaigns.contacts import usecases as contacts
 from campaigns.context import Context
@@ -28,6 +29,8 @@ CONTACTS_AT_ONCE = 8
 
 async def on_received(ctx: Context, messages: Sequence[Received]) -> None:
     """Take inbound messages into their conversations. Raises Unavailable where store or bus are away: let them come again."""
+    if not messages:
+        return
     rows = await answered(ctx, messages)
     fresh = await _stored(ctx, [in_order(m, rows.get(m.id)) for m in {m.id: m for m in messages}.values()])
     if not fresh:
@@ -142,4 +145,15 @@ async def _consequences(ctx: Context, message: Received, rows: dict[str, Documen
     if row is not None and is_answer(message, row):
         await on_reply(ctx, str(row["_id"]), message.at)
     if domain.stops(message, ctx.settings.stop_words.split(",")):
-        await suppression.suppress(ctx, message.channel, message.conversation, "unsubscribed", "keyword")
+        await _unsubscribe(ctx, message)
+
+
+async def _unsubscribe(ctx: Context, message: Received) -> None:
+    """Unsubscribe who said so: at the address they wrote from, and at those their contact has on the platform."""
+    conversation = await store.get(ctx, _conversation(message))
+    person = await contacts.require(ctx, conversation.get("contact")) or {}
+    for address in dict.fromkeys([message.conversation, *people.addresses_on(person, message.channel)]):
+        try:
+            await suppression.suppress(ctx, message.channel, address, "unsubscribed", "keyword")
+        except Invalid as error:  # nothing can be sent there: campaigns take only addresses in their normal form
+            ctx.log.warning("cannot be unsubscribed", conversation=conversation["_id"], error=str(error)[:200])

@@ -87,7 +87,8 @@ def effects(received: Received, conversation: str, campaign: str | None) -> list
     if campaign:
         once["$addToSet"] = {"campaigns": campaign}
     guard = {"_id": conversation, "applied": {"$ne": received.id}}
-    line = domain.preview(received.subject, received.text, received.stub)
+    files = [file.model_dump() for file in received.attachments]
+    line = domain.preview(received.subject, received.text, received.stub, files)
     return [UpdateOne(guard, once), latest(conversation, received.at, line, domain.direction(received))]
 
 
@@ -129,7 +130,6 @@ async def change(ctx: Context, conversation_id: str, update: Document, version: 
 
 
 async def last_inbound(ctx: Context, conversation_id: str) -> Document | None:
-    """Return the newest message of the other side."""
-    return await ctx.db["messages"].find_one(
-        {"conversation": conversation_id, "direction": "in"}, {"html": 0, "text": 0}, sort=[("ms", -1)]
-    )
+    """Return the newest message of the other side that was not taken back."""
+    where = {"conversation": conversation_id, "direction": "in", "deleted_at": None}
+    return await ctx.db["messages"].find_one(where, {"html": 0, "text": 0, "former": 0}, sort=[("ms", -1)])

@@ -100,7 +100,7 @@ async def _new_reply(ctx: Context, conversation: Document, message_id: str, give
         await ctx.db["messages"].insert_one(made)
     except DuplicateKey:  # pressed twice at once: the other one stored it
         return await ctx.db["messages"].find_one({"_id": message_id}) or made
-    line = domain.preview(None, given.text)
+    line = domain.preview(None, given.text, files=made["attachments"])
     await ctx.db["conversations"].bulk_write([store.latest(conversation["_id"], made["at"], line, "out")])
     return made
 

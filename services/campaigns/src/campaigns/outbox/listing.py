@@ -87,7 +87,8 @@ def _line(campaign: dict[str, Any] | None, row: Row) -> dict[str, Any]:
     words = compiled(campaign)
     try:
         subject = words.subject.render(row["vars"], row["_id"]) if words.subject else None
-        text = first_line(words.text.render(row["vars"], row["_id"]))
+        said = (template.render(row["vars"], row["_id"]) for template in (words.text, *words.bubbles))
+        text = next((line for one in said if (line := first_line(one))), "")
     except Permanent as error:
         subject, text = None, error.detail
     return {"campaign_name": campaign["name"], "subject": subject, "text": text}

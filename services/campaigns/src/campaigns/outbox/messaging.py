@@ -4,12 +4,13 @@ import asyncio
 import contextlib
 from collections.abc import Iterator
 
-from contracts.inbox import Bounced, Delivered, Outcome, Received
+from contracts.inbox import Bounced, Deleted, Delivered, Edited, Outcome, Received
 from servicekit import delivery
 from servicekit.failpoints import failpoint
 
 from campaigns.context import Context
-from campaigns.outbox import leftovers, outside, settle, usecases
+from campaigns.outbox import echoes, leftovers, outside, receipts, settle, usecases
+from campaigns.outbox.again import Later, later_of, never
 
 STREAM, DURABLE = "INBOX", "campaigns"
 BATCH = 2_000
@@ -42,7 +43,7 @@ def subscribe(ctx: Context) -> None:
     turns = Turns()
 
     async def handle(items: list[delivery.Received]) -> None:
-        await hear(ctx, [item.data for item in items], turns)
+        await hear(ctx, [item.data for item in items], turns, later_of(items))
 
     delivery.subscribe_batch(
         ctx.bus, stream=STREAM, durable=DURABLE, subjects=["inbox.>"], handler=handle, batch=BATCH, overlap=2,
@@ -50,8 +51,11 @@ def subscribe(ctx: Context) -> None:
     )  # fmt: skip
 
 
-async def hear(ctx: Context, messages: list[object], turns: Turns | None = None) -> None:
-    """Take what came in, in any order and any number of times. *turns*: of batches handled side by side."""
+async def hear(ctx: Context, messages: list[object], turns: Turns | None = None, later: Later = never) -> None:
+    """Take what came in, in any order and any number of times.
+
+    *turns*: of batches handled side by side. *later*: how a message comes again that was heard too early.
+    """
     outcomes = [m for m in messages if isinstance(m, Outcome)]
     failpoint("outbox.before_rows")
     with (turns or Turns()).taken() as before:
@@ -61,12 +65,16 @@ async def hear(ctx: Context, messages: list[object], turns: Turns | None = None)
     if before is not None:
         await before.wait()
     await leftovers.purge_again(ctx, outcomes)
-    await settle.apply_receipts(ctx, [m for m in messages if isinstance(m, Delivered)])
+    receipted = await receipts.apply(ctx, [m for m in messages if isinstance(m, Delivered)], later)
     for bounced in (m for m in messages if isinstance(m, Bounced)):
         await usecases.on_bounce(ctx, bounced)
-    await usecases.tell_conversations(ctx, outcomes)
-    received = [m for m in messages if isinstance(m, Received)]
-    if received:
-        from campaigns.inbox.messaging import on_received  # noqa: PLC0415  # the inbox calls the outbox too
+    replies = [o.row for o in outcomes if (o.campaign_id or "").startswith(usecases.DIRECT)]
+    await usecases.tell_conversations(ctx, [*replies, *receipted])
+    received = await echoes.without(ctx, [m for m in messages if isinstance(m, Received)], later)
+    changed = [m for m in messages if isinstance(m, Edited | Deleted)]
+    if received or changed:
+        from campaigns.inbox import changes  # noqa: PLC0415  # the inbox calls the outbox too
+        from campaigns.inbox.messaging import on_received  # noqa: PLC0415
 
         await on_received(ctx, received)
+        await changes.apply(ctx, changed, later)

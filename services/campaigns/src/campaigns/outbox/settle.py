@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from contracts.channels import Channel
 from contracts.ids import parse_message_id
-from contracts.inbox import Cancelled, Delivered, Failed, Outcome, Read, Sent, Unknown
+from contracts.inbox import Cancelled, Failed, Outcome, Sent, Unknown
 from contracts.state import LedgerEntry
 from servicekit.clock import utcnow
 from servicekit.mongo import UpdateMany, UpdateOne
@@ -129,26 +129,6 @@ def _returning(outcome: Outcome) -> tuple[str, str, int] | None:
     if isinstance(outcome, Cancelled) and outcome.reason in RETURNING and outcome.campaign_id:
         return outcome.campaign_id, outcome.account_id, outcome.number // SLICE_ROWS
     return None
-
-
-async def apply_receipts(ctx: Context, receipts: Sequence[Delivered]) -> None:
-    """Write `delivered` and `read`; a receipt heard before its `sent` counts as one."""
-    operations: list[UpdateMany | UpdateOne] = []
-    now = utcnow()
-    for one in (r for r in receipts if r.row is not None):
-        state, lower = ("read", ["sent", "delivered"]) if isinstance(one, Read) else ("delivered", ["sent"])
-        done = {"state": state, "updated_at": now}
-        where = {"_id": one.row, "wanted": one.wanted}
-        first = {**done, "sent_at": one.at, "reason": "", "detail": ""}
-        operations.append(UpdateOne({**where, "state": {"$in": ["queued", "unknown"]}}, {"$set": first}))
-        operations.append(UpdateOne({**where, "state": {"$in": lower}}, {"$set": done}))
-    if not operations:
-        return
-    await ctx.db[ROWS].bulk_write(operations)
-    ids = [one.row for one in receipts if one.row is not None]
-    found = ctx.db[ROWS].find({"_id": {"$in": ids}}, {"slice": 1})
-    await counts.touch(ctx, {str(row["slice"]) async for row in found})
-    await ctx.hub.publish("row", ids)
 
 
 def from_ledger(row: Row, entry: LedgerEntry) -> Outcome:

@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from contracts.commands import OURS
-from contracts.inbox import Bounced, Outcome
+from contracts.inbox import Bounced
 from servicekit.clock import utcnow
 from servicekit.errors import Conflict, Invalid, NotFound
 
 from campaigns.campaign.store import collection, move, wake
 from campaigns.contacts import usecases as contacts
+from campaigns.contacts.domain import addresses_on
 from campaigns.context import Context
 from campaigns.dispatch.cancelling import cancel_queued
 from campaigns.outbox import counts
@@ -107,7 +108,7 @@ async def on_reply(ctx: Context, row_id: str, at: datetime) -> None:
 async def _others(ctx: Context, row: Row) -> list[Row]:
     """Return the waiting rows of the same campaign to the same person, at whichever of their addresses."""
     person = await contacts.require(ctx, row["contact"]) or {}
-    who = {row["key"], *(str(person[name]).casefold() for name in ("email", "phone") if person.get(name))}
+    who = {row["key"], *(address.casefold() for address in addresses_on(person, row["channel"]))}
     where = {"key": {"$in": sorted(who)}, "campaign": row["campaign"], "state": {"$in": ["pending", "queued"]}}
     return await ctx.db[ROWS].find_list(where, limit=100)
 
@@ -133,12 +134,11 @@ async def on_bounce(ctx: Context, bounced: Bounced) -> None:
             ctx.log.warning("a bounce names no address", row=bounced.row, error=str(error)[:200])
 
 
-async def tell_conversations(ctx: Context, outcomes: Sequence[Outcome]) -> None:
-    """Tell the inbox what became of replies."""
-    ids = [o.row for o in outcomes if (o.campaign_id or "").startswith(DIRECT)]
+async def tell_conversations(ctx: Context, ids: Sequence[str]) -> None:
+    """Tell the inbox what became of those of these rows that are replies."""
     if not ids:
         return
-    rows = await ctx.db[ROWS].find_list({"_id": {"$in": ids}, "kind": "reply"}, limit=len(ids))
+    rows = await ctx.db[ROWS].find_list({"_id": {"$in": list(ids)}, "kind": "reply"}, limit=len(ids))
     if rows:
         from campaigns.inbox.usecases import reply_state  # noqa: PLC0415  # the inbox calls the outbox too
 

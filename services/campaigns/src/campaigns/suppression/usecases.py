@@ -168,12 +168,12 @@ async def listed(
 
 def _keys(ctx: Context, channel: str, text: str) -> list[str]:
     keys: list[str] = []
-    for one in [channel] if channel else ctx.settings.channels.split(","):
+    for one in [channel.strip()] if channel else ctx.settings.enabled:
         try:
-            normal = _normal(ctx, one.strip(), text)
+            normal = _normal(ctx, one, text)
         except Invalid:
             continue
-        keys += [f"{one.strip()}.{digest}" for digest in hasher(ctx).digests(one.strip(), normal)]
+        keys += [f"{one}.{digest}" for digest in hasher(ctx).digests(one, normal)]
     return keys
 
 
