@@ -68,6 +68,8 @@ async def test_only_the_message_a_list_shows_changes_its_line(people):
     assert (await talk(people))["preview"] == "dua"
     await hear(people, edited(2, "lain lagi", 9))
     assert (await talk(people))["preview"] == "lain lagi"
+    await hear(people, received(3, "tiga", at=NOW + timedelta(seconds=2)), edited(2, "terlambat", 10))
+    assert (await talk(people))["preview"] == "tiga"  # of the same moment
 
 
 async def test_an_edit_of_two_readers_at_once_loses_no_text(people):

@@ -23,7 +23,7 @@ from campaigns.suppression import usecases as suppression
 conversations = APIRouter(prefix="/v1/conversations", tags=["inbox"])
 _TAGS = nh3.ALLOWED_TAGS - {"img"}  # a picture from outside tells its sender that, when and where it was read
 _HIDDEN = ("applied", "last_ms", "shown_ms", "search", "begins")
-_BODY_HIDDEN = ("applied", "objects", "ms", "unsent", "thread", "state_at", "references", "platform_id")
+_BODY_HIDDEN = ("applied", "objects", "ms", "unsent", "thread", "state_at", "references", "platform_id", "edits")
 REPLY_BYTES = 2 << 20
 
 

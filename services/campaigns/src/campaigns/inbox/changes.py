@@ -71,8 +71,14 @@ def _milliseconds(at: datetime) -> datetime:
 
 async def _written(ctx: Context, found: Document, versions: list[Document]) -> bool:
     *former, now = versions
-    where = {"_id": found["_id"], "edited_at": found.get("edited_at"), "text": found["text"]}
-    fields = {"text": now["text"], "html": now["html"], "edited_at": now["at"], "former": former}
+    where = {"_id": found["_id"], "edits": found.get("edits")}
+    fields = {
+        "edits": found.get("edits", 0) + 1,
+        "text": now["text"],
+        "html": now["html"],
+        "edited_at": now["at"],
+        "former": former,
+    }
     return (await ctx.db["messages"].update_one(where, {"$set": fields})).matched_count > 0
 
 
