@@ -57,9 +57,11 @@ def _struck(call: Call, request: Any) -> tuple[FaultName, Fault] | None:
 def _body(call: Call, request: Any, *, wants_updates: bool) -> bytes:
     try:
         _allow(call, request)
+        packed = _packed(HANDLERS[type(request)](call, request))
+        # after the call, as it may be the one that signs in
         if wants_updates and not call.key.imported:
             call.connection.listen(wanted=True)
-        return _packed(HANDLERS[type(request)](call, request))
+        return packed  # noqa: TRY300
     except RpcError as failure:
         return _error(failure)
     except Exception:

@@ -28,8 +28,8 @@ class ServerKey:
     def __init__(self, private: rsa.RSAPrivateKey) -> None:
         self._private = private
         numbers = private.private_numbers()
-        self._d, self._n = numbers.d, numbers.public_numbers.n
-        parts = (self._n, numbers.public_numbers.e)
+        self._d, self.modulus = numbers.d, numbers.public_numbers.n
+        parts = (self.modulus, numbers.public_numbers.e)
         packed = b"".join(TLObject.serialize_bytes(to_bytes(part)) for part in parts)
         self.fingerprint: int = struct.unpack("<q", sha1(packed).digest()[-8:])[0]  # noqa: S324 # MTProto's own
 
@@ -56,7 +56,7 @@ class ServerKey:
 
     def decrypt(self, data: bytes) -> bytes:
         """Return the 255 bytes that a client encrypted."""
-        return pow(int.from_bytes(data, "big"), self._d, self._n).to_bytes(256, "big")[1:]
+        return pow(int.from_bytes(data, "big"), self._d, self.modulus).to_bytes(256, "big")[1:]
 
 
 def to_bytes(number: int) -> bytes:
