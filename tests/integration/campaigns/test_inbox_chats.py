@@ -26,11 +26,16 @@ def received(number: int, text: str = "halo", peer: str = SITI, **fields) -> Rec
 
 def edited(number: int, text: str, seconds: float) -> Edited:
     at = NOW + timedelta(seconds=seconds)
-    return Edited(account_id="acc_1", channel="telegram", platform_id=str(number), conversation=SITI, text=text, at=at)
+    message = ids.inbound_id("acc_1", str(number))
+    return Edited(
+        id=message, account_id="acc_1", channel="telegram", platform_id=str(number), conversation=SITI, text=text, at=at
+    )
 
 
 def deleted(*numbers: int) -> Deleted:
-    return Deleted(account_id="acc_1", channel="telegram", platform_ids=[str(n) for n in numbers], at=NOW)
+    platform_ids = [str(n) for n in numbers]
+    messages = [ids.inbound_id("acc_1", one) for one in platform_ids]
+    return Deleted(ids=messages, account_id="acc_1", channel="telegram", platform_ids=platform_ids, at=NOW)
 
 
 async def talk(people, peer: str = SITI) -> dict:

@@ -151,6 +151,7 @@ class Edited(Message):
     """A message that came in (or that the owner sent from another device) was changed: this is its whole new text."""
 
     NAME: ClassVar[str] = "message.edited"
+    id: Id = Field(description="The `id` the message was received with")
     account_id: Id
     channel: Channel
     platform_id: str
@@ -164,6 +165,7 @@ class Deleted(Message):
     """Messages were taken back on the platform. The inbox keeps them and says so."""
 
     NAME: ClassVar[str] = "message.deleted"
+    ids: list[Id] = Field(min_length=1, description="The `id`s the messages were received with")
     account_id: Id
     channel: Channel
     platform_ids: list[str] = Field(min_length=1)

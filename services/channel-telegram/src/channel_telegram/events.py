@@ -55,7 +55,7 @@ class Announcer:
         peer, me = Recipient(address=address, name=person.name[:500] or None), Recipient(address=self._my_address)
         file = await self._file(connection, message) if message.media else _File()
         event = Received(
-            id=self._id(message),
+            id=self._id(message.id),
             account_id=self._account_id,
             channel=Channel.TELEGRAM,
             platform_id=str(message.id),
@@ -77,6 +77,7 @@ class Announcer:
     async def edited(self, message: Message, person: Person) -> None:
         """A message was changed."""
         event = Edited(
+            id=self._id(message.id),
             account_id=self._account_id,
             channel=Channel.TELEGRAM,
             platform_id=str(message.id),
@@ -90,10 +91,14 @@ class Announcer:
     async def deleted(self, ids: tuple[int, ...]) -> None:
         """Messages were taken back."""
         for start in range(0, len(ids), _DELETED_AT_ONCE):
-            some = [str(one) for one in ids[start : start + _DELETED_AT_ONCE]]
+            some = ids[start : start + _DELETED_AT_ONCE]
             event = Deleted(
-                account_id=self._account_id, channel=Channel.TELEGRAM, platform_ids=some, at=utcnow()
-            )  # fmt: skip
+                ids=[self._id(one) for one in some],
+                account_id=self._account_id,
+                channel=Channel.TELEGRAM,
+                platform_ids=[str(one) for one in some],
+                at=utcnow(),
+            )
             await self._host.publish(event, self._event_id("deleted", *some))
 
     async def read(self, person: Person, max_id: int, at: datetime) -> None:
@@ -127,7 +132,7 @@ class Announcer:
                     raise
                 why = "unreadable"
         if data is None:
-            await self._host.dead_letter(_head(message, media), f"{why}: {media.size} bytes", self._id(message))
+            await self._host.dead_letter(_head(message, media), f"{why}: {media.size} bytes", self._id(message.id))
             return _File(stub=why)
         return _File(kept=await self._host.put_media(data, media.filename, media.content_type))
 
@@ -147,8 +152,9 @@ class Announcer:
     def _my_address(self) -> str:
         return self._me.phone or self._me.username.lower() or f"#{self._me.id}"
 
-    def _id(self, message: Message) -> str:
-        return inbound_id(self._account_id, f"{self._me.id}.{message.id}")
+    def _id(self, message_id: int) -> str:
+        """Return the id of a message in Kurir: another person signed in here counts from 1 again."""
+        return inbound_id(self._account_id, f"{self._me.id}.{message_id}")
 
     def _event_id(self, *what: object) -> str:
         return digest("telegram", self._account_id, self._me.id, *what)

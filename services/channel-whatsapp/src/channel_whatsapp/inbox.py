@@ -174,6 +174,7 @@ class Inbox:
         if not self._wanted(found):
             return
         event = Edited(
+            id=inbound_id(self._host.account.account_id, found.id),
             account_id=self._host.account.account_id,
             channel=Channel.WHATSAPP,
             platform_id=found.id,
@@ -187,6 +188,7 @@ class Inbox:
         if is_nobody(chat) or (is_group(chat) and not self._account.groups):
             return
         event = Deleted(
+            ids=[inbound_id(self._host.account.account_id, platform_id)],
             account_id=self._host.account.account_id,
             channel=Channel.WHATSAPP,
             platform_ids=[platform_id],

@@ -5,7 +5,6 @@ from datetime import datetime
 from operator import itemgetter
 from typing import Any
 
-from contracts.ids import inbound_id
 from contracts.inbox import Deleted, Edited
 from servicekit.errors import Retry
 from servicekit.mongo import UpdateOne
@@ -28,9 +27,8 @@ async def apply(ctx: Context, changed: Sequence[Edited | Deleted], later: Later)
 
 async def on_edited(ctx: Context, edited: Edited, later: Later) -> None:
     """Show a message's new text and keep its former ones. Raises Retry where others keep changing it."""
-    message_id = inbound_id(edited.account_id, edited.platform_id)
     for _ in range(ATTEMPTS):
-        found = await ctx.db["messages"].find_one({"_id": message_id})
+        found = await ctx.db["messages"].find_one({"_id": edited.id})
         early = found is None or not found["applied"]  # until it is, its first text may still be put into the list
         if (early and later(edited)) or found is None:
             return
@@ -96,9 +94,9 @@ def _shows(message: Document, before: list[str], now: str) -> UpdateOne:
 
 async def on_deleted(ctx: Context, deleted: Deleted, later: Later) -> None:
     """Mark messages that were taken back: what they said is kept. Unknown ones are no conversation of ours."""
-    ids = [inbound_id(deleted.account_id, one) for one in deleted.platform_ids]
-    found = await ctx.db["messages"].find_list({"_id": {"$in": ids}}, limit=len(ids))
-    if len(found) < len(set(ids)) or not all(one["applied"] for one in found):
+    ids = set(deleted.ids)
+    found = await ctx.db["messages"].find_list({"_id": {"$in": sorted(ids)}}, limit=len(ids))
+    if len(found) < len(ids) or not all(one["applied"] for one in found):
         later(deleted)
     if not found:
         return
