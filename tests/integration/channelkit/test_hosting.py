@@ -222,10 +222,20 @@ async def test_a_memo_is_no_account_and_no_session(kit, host):
     assert await host.load_session() == b"session"
 
 
-async def test_a_retired_session_remembers_nothing_more(kit, host):
+async def test_a_session_being_closed_keeps_what_it_closes_with(kit, host):
+    host.retired = True
+    await host.save_session(b"a profile, closed just now")
+    await host.remember("profile", b"where it lies")
+    assert await host.load_session() == b"a profile, closed just now"
+    assert await host.recall("profile") == b"where it lies"
+
+
+async def test_a_closed_session_keeps_nothing_more(kit, host):
     """Or what was deleted would come back."""
     await host.remember("peer_7", b"hash")
-    host.retired = True
+    host.closed = True
+    with pytest.raises(Conflict):
+        await host.save_session(b"too late")
     await kit.memos.purge("acc")
     await host.remember("peer_7", b"hash")
     assert await host.recall("peer_7") is None

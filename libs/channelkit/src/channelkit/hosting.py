@@ -23,7 +23,11 @@ _WHAT: dict[type[Inbound], subjects.What] = {
 
 
 class SessionHost:
-    """Implements protocol.Host for one session; once *retired*, the session's reports are no longer heard."""
+    """Implements protocol.Host for one session.
+
+    Once *retired*, what the session reports and publishes is no longer heard; until it has *closed*, it may still keep
+    what it closes with (a browser's profile).
+    """
 
     def __init__(
         self,
@@ -34,7 +38,7 @@ class SessionHost:
         on_status: Callable[["SessionHost"], None],
     ) -> None:
         self.account, self.credentials = account, credentials
-        self.retired = False
+        self.retired = self.closed = False
         self._kit, self._reporter, self._on_status = kit, reporter, on_status
         self._cursor: tuple[CursorState, int] | None = None
 
@@ -103,8 +107,8 @@ class SessionHost:
         self._cursor = (state, await write)
 
     async def remember(self, key: str, value: bytes) -> None:
-        """Keep a small lasting fact of the account, sealed; a retired session's is not kept. Raises Unavailable."""
-        if not self.retired:  # or what is deleted would come back
+        """Keep a small lasting fact of the account, sealed; a closed session's is not kept. Raises Unavailable."""
+        if not self.closed:  # or what is deleted would come back
             await self._kit.memos.remember(self.account.account_id, key, value)
 
     async def recall(self, key: str) -> bytes | None:
@@ -129,7 +133,7 @@ class SessionHost:
 
     async def save_session(self, data: bytes) -> None:
         """Seal a session into the vault and move the pointer to it. Raises Conflict, TooLarge, Unavailable."""
-        if self.retired or self._kit.leases.held(self.account.account_id) is None:
+        if self.closed or self._kit.leases.held(self.account.account_id) is None:
             raise Conflict("the account has another holder")
         await self._kit.vault.save(self.account.account_id, data, self.account.login_version)
         if self.account.session_import:

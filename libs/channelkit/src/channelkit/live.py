@@ -21,7 +21,6 @@ from channelkit.requests import AccountRequests
 
 _log = get_logger("channelkit.live")
 _SENDING = (SessionStatus.READY, SessionStatus.DEGRADED)
-_CLOSE_SECONDS = 10.0
 
 
 def open_credentials(sealer: Sealer, desired: DesiredAccount) -> Credentials:
@@ -98,9 +97,11 @@ class LiveSession:
         await self.stop_sending(grace_seconds)
         self.host.retired = True
         try:
-            await asyncio.wait_for(self.session.close(), _CLOSE_SECONDS)
+            await asyncio.wait_for(self.session.close(), self._kit.driver.capabilities.close_seconds)
         except Exception as error:
             _log.warning("a session did not close well", account=self._account_id, error=repr(error)[:300])
+        finally:
+            self.host.closed = True
 
     async def _stop_lane(self, grace_seconds: float) -> None:
         lane, self._lane = self._lane, None

@@ -52,6 +52,8 @@ class Capabilities:
     """How many messages of the platform a content becomes (`can_ask`: each is asked about)."""
     send_timeout_seconds: float = 60.0
     """The longest a send may take; an heir of a lease begins sending this much later."""
+    close_seconds: float = 10.0
+    """The longest closing may take: a browser puts its profile into the vault before it lets go."""
 
 
 @dataclass(frozen=True)

@@ -108,3 +108,4 @@ async def _log_out_closed(kit: Kit, reporter: Reporter, desired: DesiredAccount)
     await _log_out(host, session)
     with contextlib.suppress(Exception):
         await asyncio.wait_for(session.close(), _LOG_OUT_SECONDS)
+    host.closed = True

@@ -1,5 +1,6 @@
 """Sealed sessions: immutable objects, and a pointer that moves from one to the next by compare-and-set."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
@@ -35,7 +36,7 @@ class Vault:
             sealed = await self._objects.get(pointer.value.object)
         except NotFound:
             return None
-        return self._sealer.open(sealed.decode(), _context(account_id))
+        return await asyncio.to_thread(self._sealer.open, sealed.decode(), _context(account_id))
 
     async def save(self, account_id: str, data: bytes, login_version: int = 0) -> None:
         """Store a new object, then point to it, then drop the old one. Raises Conflict where another saved first.
@@ -44,7 +45,7 @@ class Vault:
         """
         key = pointer_key(account_id)
         last = await self._pointers.get(key)
-        sealed = self._sealer.seal(data, _context(account_id)).encode()
+        sealed = (await asyncio.to_thread(self._sealer.seal, data, _context(account_id))).encode()
         name = await self._objects.put(sealed, {_CHANNEL: self._channel})
         pointer = VaultPointer(object=name, at=utcnow(), login_version=login_version)
         if last is None:
@@ -65,7 +66,7 @@ class Vault:
             sealed = await self._objects.get(given.object)
         except NotFound:
             return None
-        return self._sealer.open(sealed.decode(), sealing.imported(account_id, given.id))
+        return await asyncio.to_thread(self._sealer.open, sealed.decode(), sealing.imported(account_id, given.id))
 
     async def drop_import(self, given: ImportedSession) -> None:
         """Remove an imported session that is consumed; nothing happens where it is gone. Raises Unavailable."""

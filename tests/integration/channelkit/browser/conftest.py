@@ -8,6 +8,17 @@ from channelkit.browser import processes
 from channelkit.browser.launching import Browsers, Look
 from channelkit.browser.profile import ProfileFolder
 from channelkit.browser.settings import BrowserSettings
+from channelkit.fake import FakeChannel, FakePlatform
+from channelkit.hosting import SessionHost
+from channelkit.manager import ChannelManager
+from channelkit.protocol import Credentials
+from channelkit.reporting import Reporter
+from channelkit.settings import ChannelSettings
+from contracts.channels import Channel
+from contracts.state import DesiredAccount
+from contracts.topology import topology as contracts_topology
+from servicekit import topology
+from servicekit.secrets import generate_key
 
 PAGE = b"""<!doctype html><title>practice</title><h1>practice</h1><script>
 const store = (mode, work) => new Promise((done, failed) => {
@@ -65,6 +76,23 @@ def site():
     yield server
     server.shutdown()
     server.server_close()
+
+
+@pytest.fixture
+async def host(bus):
+    """A session's real host on a real NATS: what a channel's session is given."""
+    channel = Channel.WHATSAPP
+    await topology.apply(bus.js, contracts_topology([channel]))
+    settings = ChannelSettings(
+        service="channel-whatsapp", sealing_keys=generate_key(), address_hmac_keys="one", heartbeat_ttl_seconds=60
+    )
+    kit = ChannelManager(bus, channel, FakeChannel(FakePlatform()), settings).kit
+    await kit.members.beat(0)
+    await kit.members.look()
+    assert await kit.leases.acquire_one("acc")
+    account = DesiredAccount(account_id="acc", channel=channel, version=1, status="active")
+    reporter = Reporter(kit.bus, kit.journal, channel, "acc", kit.members.replica, sealer=kit.sealer)
+    return SessionHost(kit, reporter, account, Credentials(), lambda _: None)
 
 
 @pytest.fixture

@@ -11,12 +11,13 @@ class Host:
     """What the account remembers, wherever its replicas run."""
 
     def __init__(self) -> None:
-        self.facts, self.vault, self.away = {}, None, False
+        self.facts, self.vault, self.imported, self.away = {}, None, None, False
 
     async def remember(self, key, value):
+        if self.away is not True:
+            self.facts[key] = value
         if self.away:
             raise Unavailable("NATS is away")
-        self.facts[key] = value
 
     async def recall(self, key):
         return self.facts.get(key)
@@ -24,10 +25,13 @@ class Host:
     async def save_session(self, data):
         if self.away:
             raise Unavailable("NATS is away")
-        self.vault = data
+        self.vault, self.imported = data, None
 
     async def load_session(self):
         return self.vault
+
+    async def imported_session(self):
+        return self.imported
 
 
 @pytest.fixture
@@ -82,6 +86,10 @@ async def test_a_profile_in_use_goes_on_nowhere_else(here, elsewhere):
 async def crash(kept, text):
     await kept.take()
     write(kept, text)
+    await crash_of(kept)
+
+
+async def crash_of(kept):
     kept.release()  # what the kernel does with a dead process's lock
 
 
@@ -147,17 +155,74 @@ async def test_a_record_from_a_backup_does_not_beat_a_newer_copy(here, host):
     assert read(again) == "newer"
 
 
-async def test_a_crash_between_marker_and_record_loses_nothing(here, elsewhere, host):
+async def test_openings_that_failed_make_no_old_copy_look_new(here, elsewhere, host):
     await log_in(one := here())
     await close(one)
     host.away = True
+    for _ in range(5):
+        with pytest.raises(Unavailable):
+            await here().take()
+    host.away = False
+    await (other := elsewhere()).take()
+    write(other, "second")
+    await close(other)
+    await (again := here()).take()
+    assert read(again) == "second"
+
+
+async def test_a_record_written_although_the_answer_was_lost_keeps_the_profile_here(here, elsewhere, host):
+    await log_in(one := here())
+    await close(one)
+    host.away = "but it writes"
     with pytest.raises(Unavailable):
         await here().take()
     host.away = False
-    await (again := here()).take()
-    assert read(again) == "first"
     with pytest.raises(ProfileElsewhere):
         await elsewhere().take()
+    await (again := here()).take()
+    assert (read(again), again.unclean) == ("first", False)
+
+
+async def test_waiting_for_a_login_makes_no_copy_look_new(here, elsewhere):
+    await (first := elsewhere()).take()
+    first.release()
+    for _ in range(5):
+        await (waiting := here()).take()
+        waiting.release()
+    await log_in(one := elsewhere())
+    with pytest.raises(ProfileElsewhere):
+        await here().take()
+    await close(one)
+    await (again := here()).take()
+    assert read(again) == "first"
+
+
+async def test_an_imported_session_comes_before_every_copy(here, elsewhere, host):
+    await log_in(one := here())
+    await crash_of(one)
+    await (other := elsewhere()).take(anew=True)
+    write(other, "imported")
+    host.imported = packing.pack(other.folder.profile)
+    other.release()
+    await (again := elsewhere()).take()
+    assert (read(again), again.login, host.imported) == ("imported", True, None)
+    with pytest.raises(ProfileElsewhere):
+        await here().take()
+
+
+async def test_a_person_may_give_up_what_lies_on_a_lost_volume(here, elsewhere):
+    await log_in(one := here())
+    await crash_of(one)
+    await (other := elsewhere()).take(anew=True)
+    assert not other.login
+    assert list(other.folder.profile.iterdir()) == []
+    other.release()
+    await (later := here()).take()
+    assert not later.login, "the volume came back, but was given up"
+    later.release()
+    await log_in(elsewhere(), "second")
+    with pytest.raises(ProfileElsewhere):
+        await here().take()
 
 
 async def test_a_bus_that_lost_its_records_takes_what_is_there(here, host):

@@ -31,13 +31,15 @@ class AccountBrowser:
         """The last end was not graceful: what the page does not know of, may have gone out all the same."""
         return self.kept.unclean
 
-    async def open(self, begin: Begin) -> RunningBrowser:
+    async def open(self, begin: Begin, *, anew: bool = False) -> RunningBrowser:
         """Take the profile, start the browser, run *begin*; while others start, wait for one's turn.
+
+        *anew*: a person was told that the profile is elsewhere, and gives it up: nobody is logged in then.
 
         Raises ProfileBusy, ProfileElsewhere (report awaiting_person), BrowserMissing, Retry; nothing is held then.
         """
         self._begin = begin
-        await self.kept.take()
+        await self.kept.take(anew=anew)
         try:
             return await self._start(begin)
         except BaseException:

@@ -5,6 +5,7 @@ given back whole. While it was not, only that copy may be opened again (docs/adr
 """
 
 import asyncio
+import contextlib
 import socket
 from datetime import datetime
 from typing import Protocol
@@ -56,6 +57,9 @@ class ProfileHost(Protocol):
     async def load_session(self) -> bytes | None:
         """Return the session in the vault, opened."""
 
+    async def imported_session(self) -> bytes | None:
+        """Return the session a person imported, until one is saved after it."""
+
 
 class KeptProfile:
     """One account's profile on this volume, between `take` and `release`."""
@@ -68,22 +72,25 @@ class KeptProfile:
         self.unclean = False
         """It was not closed gracefully the last time: its last seconds may be missing."""
 
-    async def take(self) -> None:
+    async def take(self, *, anew: bool = False) -> None:
         """Lock the folder, end what an earlier process left behind, and choose the copy to go on with.
 
-        Raises ProfileBusy, ProfileElsewhere, BadProfile, SealError, Unavailable; nothing is held then.
+        An imported session comes before any copy. *anew*: a person gave up what lies on another volume; begin empty.
+        Raises ProfileBusy, ProfileElsewhere, BadProfile, SealError, Conflict, Unavailable; nothing is held then.
         """
         self.folder.lock()
         try:
             await self._end_leftovers()
-            record = await self._recall()
-            marker = await self._choose(record, self.folder.marker())
+            record = await self._give_up() if anew else await self._recall()
+            imported = await self._host.imported_session()
+            marker = await self._import(imported) if imported else await self._choose(record, self.folder.marker())
             self.unclean = not marker.clean
-            before = max(marker.generation, record.generation if record else 0)
-            self._marker = marker.model_copy(update={"generation": before + 1, "clean": False})
-            self.folder.mark(self._marker)  # before the record: what it names must exist
-            if self.login:
-                await self._remember(clean=False)
+            generation = max(marker.generation, record.generation if record else 0)
+            self._marker = marker.model_copy(update={"generation": generation})
+            self.folder.mark(self._marker)  # what the record is going to name must exist
+            await self._use()
+            if imported:
+                await self._host.save_session(imported)  # from now on it is not offered again
         except BaseException:
             self.folder.unlock()
             raise
@@ -91,16 +98,15 @@ class KeptProfile:
     async def logged_in(self) -> None:
         """Somebody has logged in: from here on only this copy may go on. Raises Unavailable."""
         if not self.login:
-            await self._remember(clean=False, login=True)
             self.login = True
+            await self._use()
 
     async def closed(self) -> None:
         """Note a graceful close and, where somebody is logged in, put the profile into the vault.
 
         Raises TooLarge (the profile stays bound to this volume), Conflict, Unavailable.
         """
-        self._marker = self._marker.model_copy(update={"clean": True})
-        self.folder.mark(self._marker)
+        self._mark(clean=True)
         if self.login:
             await self._host.save_session(await asyncio.to_thread(packing.pack, self.folder.profile))
             await self._remember(clean=True)
@@ -108,15 +114,13 @@ class KeptProfile:
     async def reopen(self, *, clean: bool) -> None:
         """Take the profile into use again at once, after a close that was graceful or not. Raises Unavailable."""
         self.unclean = not clean
-        self._marker = self._marker.model_copy(update={"generation": self._marker.generation + 1, "clean": False})
-        self.folder.mark(self._marker)
-        if self.login:
-            await self._remember(clean=False)
+        await self._use()
 
     async def forget(self) -> None:
         """The platform logged it out: the profile is worthless here and everywhere. Raises Unavailable."""
-        await self._remember(clean=True, login=False)
         self.login = False
+        self._marker = self._marker.model_copy(update={"generation": self._marker.generation + 1})
+        await self._remember(clean=True)
         self.folder.fresh()
 
     def release(self) -> None:
@@ -130,7 +134,7 @@ class KeptProfile:
 
     async def _choose(self, record: Record | None, here: Marker | None) -> Marker:
         """Return the marker of the profile to go on with, which then lies in the folder."""
-        self.login = record.login if record else False
+        self.login = bool(record and record.login)
         if record is None:
             return here or await self._from_vault() or self.folder.fresh()
         if here and _may_go_on(record, here):
@@ -145,12 +149,33 @@ class KeptProfile:
 
     async def _from_vault(self) -> Marker | None:
         packed = await self._host.load_session()
-        if packed is None:
-            return None
+        return await self._import(packed) if packed else None
+
+    async def _import(self, packed: bytes) -> Marker:
         marker = self.folder.fresh()
         await asyncio.to_thread(packing.unpack, packed, self.folder.profile)
         self.login = True
         return marker
+
+    async def _give_up(self) -> Record:
+        """Make every copy there is an old one, and say so at once: the decision outlives this process."""
+        record = await self._host.recall(KEY)
+        with contextlib.suppress(ValidationError):
+            last = Record.model_validate_json(record or b"").generation
+            self._marker = self.folder.fresh().model_copy(update={"generation": last})
+        await self.forget()
+        return self._record(clean=True)
+
+    async def _use(self) -> None:
+        """Begin a generation: the record first, so that a marker is never ahead of it (a backup's record alone is behind)."""
+        if self.login:
+            self._marker = self._marker.model_copy(update={"generation": self._marker.generation + 1})
+            await self._remember(clean=False)
+        self._mark(clean=False)
+
+    def _mark(self, *, clean: bool) -> None:
+        self._marker = self._marker.model_copy(update={"clean": clean})
+        self.folder.mark(self._marker)
 
     async def _recall(self) -> Record | None:
         kept = await self._host.recall(KEY)
@@ -159,18 +184,20 @@ class KeptProfile:
         except ValidationError as error:
             raise ProfileElsewhere("the record of the account's profile cannot be read: log in anew") from error
 
-    async def _remember(self, *, clean: bool, login: bool = True) -> None:
-        record = Record(
-            volume=self._marker.volume, generation=self._marker.generation, clean=clean, login=login,
+    async def _remember(self, *, clean: bool) -> None:
+        await self._host.remember(KEY, self._record(clean=clean).model_dump_json().encode())
+
+    def _record(self, *, clean: bool) -> Record:
+        return Record(
+            volume=self._marker.volume, generation=self._marker.generation, clean=clean, login=self.login,
             holder=socket.gethostname(), at=utcnow(),
         )  # fmt: skip
-        await self._host.remember(KEY, record.model_dump_json().encode())
 
 
 def _may_go_on(record: Record, here: Marker) -> bool:
     """Return whether this volume's copy is the latest one."""
     if here.generation > record.generation:
-        return True  # the record comes from a backup, or this copy was marked and the crash came before the record
+        return True  # the record comes from a backup
     return here.volume == record.volume and (not record.clean or here.clean)
 
 

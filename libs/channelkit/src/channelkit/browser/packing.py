@@ -13,7 +13,7 @@ from servicekit.errors import Permanent, TooLarge
 MAX_FILES = 20_000
 MAX_BYTES = 1024 * 1024 * 1024
 """Unpacked: a profile with years of WhatsApp history stays well below."""
-MAX_PACKED_BYTES = 256 * 1024 * 1024
+MAX_PACKED_BYTES = 64 * 1024 * 1024
 CACHES = frozenset({
     "Cache", "Code Cache", "GPUCache", "GPUPersistentCache", "DawnCache", "DawnGraphiteCache", "DawnWebGPUCache",
     "GrShaderCache", "GraphiteDawnCache", "ShaderCache", "Shared Dictionary", "Service Worker", "blob_storage",

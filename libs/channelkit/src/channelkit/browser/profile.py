@@ -38,7 +38,12 @@ class ProfileFolder:
         self._lock: IO[str] | None = None
 
     def lock(self) -> None:
-        """Make the folder and take its lock, which the kernel drops when this process dies. Raises ProfileBusy."""
+        """Make the folder and take its lock, which the kernel drops when this process dies. Raises ProfileBusy.
+
+        Nothing happens where this object holds it already.
+        """
+        if self._lock:
+            return
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.folder.chmod(0o700)
         handle = (self.folder / "lock").open("a+", encoding="utf-8")
