@@ -138,6 +138,7 @@ async def test_after_a_log_out_everybody_begins_anew(here, elsewhere):
     await (two := elsewhere()).take()
     await two.forget()
     two.release()
+    assert not two.folder.folder.exists()
     await (again := here()).take()
     assert not again.login
     assert list(again.folder.profile.iterdir()) == []

@@ -67,6 +67,7 @@ class KeptProfile:
     def __init__(self, host: ProfileHost, folder: ProfileFolder) -> None:
         self._host, self.folder = host, folder
         self._marker = Marker(volume="")
+        self._forgotten = False
         self.login = False
         """Somebody is, or was, logged in with it."""
         self.unclean = False
@@ -122,10 +123,14 @@ class KeptProfile:
         self._marker = self._marker.model_copy(update={"generation": self._marker.generation + 1})
         await self._remember(clean=True)
         self.folder.fresh()
+        self._forgotten = True
 
     def release(self) -> None:
-        """Give the lock back."""
-        self.folder.unlock()
+        """Give the lock back; of what was forgotten, and not logged in to again, nothing stays on the volume."""
+        if self._forgotten and not self.login:
+            self.folder.remove()
+        else:
+            self.folder.unlock()
 
     async def _end_leftovers(self) -> None:
         if not await processes.gone(self.folder.profile, _LEFTOVER_SECONDS):
