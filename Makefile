@@ -7,15 +7,16 @@ MEMBERS := libs/contracts libs/servicekit libs/channelkit libs/practice services
 STAMP := .venv/.ready
 WEB := services/channel-whatsapp/web
 BROWSER := .venv/.browser
-RECIPIENTS ?= 200
+CHANNEL ?= email
+RECIPIENTS ?= $(if $(filter whatsapp,$(CHANNEL)),50,200)
 
 .PHONY: help demo test test-fast setup up down status check format bench bench-scale faults docs lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
-demo: $(STAMP) ## rehearse a whole campaign on the practice platform and leave Kurir up (EXIT=1: stop everything)
-	$(BIN)/kurir demo --channel email --recipients $(RECIPIENTS) $(if $(EXIT),--exit)
+demo: $(STAMP) ## rehearse a whole campaign and leave Kurir up (CHANNEL=telegram: another channel; EXIT=1: stop everything)
+	$(BIN)/kurir demo --channel $(CHANNEL) --recipients $(RECIPIENTS) $(if $(EXIT),--exit)
 
 test: $(STAMP) ## every test: unit, contract, integration, end to end, faults in short form; most of them wait, so two at once
 	$(BIN)/pytest tests -n 2 --dist loadfile

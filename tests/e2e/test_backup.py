@@ -27,7 +27,7 @@ class Shop:
     """A running platform over REST."""
 
     def __init__(self, home) -> None:
-        started = kurir("up", "--practice", "--detach", home=home)
+        started = kurir("up", "--practice", "--detach", home=home, KURIR_CHANNELS="email")
         assert started.returncode == 0, started.stderr
         self.state = json.loads((home / "running.json").read_text())
         bearer = {"Authorization": f"Bearer {kurir('token', home=home).stdout.strip()}"}

@@ -5,6 +5,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 FIELDS = [
     "channel",
     "recipients",
@@ -22,21 +24,31 @@ FIELDS = [
 ]
 
 
-def kurir(*arguments, home=None, timeout=280):
-    environment = {k: v for k, v in os.environ.items() if k not in ("NATS_URL", "MONGO_URL")}
+def kurir(*arguments, home=None, timeout=280, **variables):
+    environment = {k: v for k, v in os.environ.items() if k not in ("NATS_URL", "MONGO_URL")} | variables
     if home:
         environment["KURIR_HOME"] = str(home)
     command = [sys.executable, "-m", "kurir", *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=timeout, env=environment, check=False)
 
 
-def test_the_rehearsal_adds_up():
-    ended = kurir("demo", "--channel", "email", "--recipients", "60", "--exit", "--json")
+@pytest.mark.parametrize(
+    ("channel", "recipients", "failed", "bounced", "replies"),
+    [
+        ("email", 60, 0, 1, 6),
+        ("telegram", 60, 2, 0, 7),  # one has blocked the account, one is not there; STOP is a reply as well
+        ("whatsapp", 30, 1, 0, 4),
+    ],
+)
+def test_the_rehearsal_adds_up(channel, recipients, failed, bounced, replies):
+    ended = kurir("demo", "--channel", channel, "--recipients", str(recipients), "--exit", "--json")
     assert ended.returncode == 0, ended.stderr
     found = json.loads(ended.stdout)
     assert list(found) == FIELDS
-    assert (found["sent"], found["platform_received"], found["duplicates"]) == (60, 60, 0)
-    assert (found["replies"], found["answered"], found["unsubscribed"], found["bounced"]) == (6, 1, 1, 1)
+    arrived = recipients - failed
+    assert (found["sent"], found["platform_received"], found["duplicates"]) == (arrived, arrived, 0)
+    assert (found["failed"], found["unknown"], found["bounced"]) == (failed, 0, bounced)
+    assert (found["replies"], found["answered"], found["unsubscribed"]) == (replies, 1, 1)
 
 
 def test_up_status_logs_down_and_wipe(tmp_path):
@@ -51,7 +63,9 @@ def test_up_status_logs_down_and_wipe(tmp_path):
         status = kurir("status", "--json", home=home)
         found = json.loads(status.stdout)
         assert (status.returncode, found["ready"]) == (0, True)
-        assert set(found["services"]) == {"accounts", "campaigns", "channel-email"}
+        assert set(found["services"]) == {
+            "accounts", "campaigns", "channel-email", "channel-telegram", "channel-whatsapp",
+        }  # fmt: skip
         logs = kurir("logs", "accounts", home=home)
         assert logs.returncode == 0
         assert logs.stdout
@@ -62,6 +76,27 @@ def test_up_status_logs_down_and_wipe(tmp_path):
         kurir("down", home=home)
     assert kurir("status", home=home).returncode == 3
     assert kurir("down", home=home).stdout.strip() == "nothing was up"
+
+
+def test_without_a_browser_the_rest_works_and_one_line_says_what_is_missing(tmp_path):
+    home, wanted = tmp_path / "kurir", {"KURIR_CHANNELS": "whatsapp", "CHANNEL_WHATSAPP_BROWSER": "/nowhere/chromium"}
+    try:
+        up = kurir("up", "--detach", home=home, **wanted)
+        assert up.returncode == 0, up.stderr
+        missing = (
+            "browser_missing: the browser named in the settings, /nowhere/chromium, is not a program on this machine"
+        )
+        said = [line for line in up.stdout.splitlines() if "/nowhere/chromium" in line]
+        assert said == [f"channel-whatsapp is up, but lacks browser: {missing}"]
+        status = kurir("status", "--json", home=home)
+        found = json.loads(status.stdout)["services"]
+        assert (status.returncode, found["channel-whatsapp"]["health"]["status"]) == (0, "degraded")
+        assert set(found) == {"accounts", "campaigns", "channel-whatsapp"}, "no other channel was asked for"
+    finally:
+        kurir("down", home=home)
+    ended = kurir("demo", "--channel", "whatsapp", "--exit", **wanted)
+    assert ended.returncode == 1
+    assert "channel-whatsapp lacks browser: browser_missing: the browser named" in ended.stderr
 
 
 def test_a_folder_of_a_newer_kurir_is_refused_with_the_reason(tmp_path):
@@ -82,4 +117,4 @@ def test_a_folder_that_is_not_ours_is_left_alone(tmp_path):
 def test_an_unknown_channel_says_what_there_is():
     ended = kurir("demo", "--channel", "pigeon", "--exit")
     assert ended.returncode == 1
-    assert "there is: email" in ended.stderr
+    assert "there is: email, telegram, whatsapp" in ended.stderr

@@ -24,7 +24,7 @@ def home(tmp_path):
 
 
 def up(home):
-    started = kurir("up", "--detach", home=home)
+    started = kurir("up", "--detach", home=home, KURIR_CHANNELS="email")
     assert started.returncode == 0, started.stderr
     return json.loads((home / "running.json").read_text())
 
@@ -86,7 +86,7 @@ def test_a_port_that_was_taken_is_told_in_one_line_and_in_status(home):
         with contextlib.suppress(OSError):  # another platform may have it: taken all the same
             taken.bind(("127.0.0.1", 8001))
             taken.listen()
-        started = kurir("up", "--detach", home=home)
+        started = kurir("up", "--detach", home=home, KURIR_CHANNELS="email")
     port = json.loads((home / "running.json").read_text())["services"]["accounts"].rpartition(":")[2]
     said = f"accounts is on {port} (8001 was taken)"
     assert [said in line for line in started.stdout.splitlines() if "was taken" in line] == [True]

@@ -1,13 +1,16 @@
 """What lies outside Kurir, as tests ask for it on any channel: what truly arrived, and what people write to an account."""
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Protocol
 
 from contracts.ids import parse_message_id
 from kurir.demo.email import EmailStory
+from kurir.demo.people import phone
 from kurir.demo.story import Story
+from kurir.demo.telegram import TelegramStory, random_id
 
 Json = dict[str, Any]
 Copies = tuple[Counter[str], Counter[str]]
@@ -73,4 +76,34 @@ class Mail:
         await self.mail.set_faults(refuse_5xx={"at": "rcpt", "times": 1})
 
 
-_OUTSIDE: dict[type[Story], Any] = {EmailStory: Mail}
+class Telegram:
+    """The practice Telegram: a row is known by its random_id."""
+
+    def __init__(self, story: TelegramStory) -> None:
+        self.telegram = story.telegram
+
+    async def copies(self, rows: Mapping[str, Json]) -> Copies:
+        """Count what Telegram took from clients; a row is there as often as its first bubble."""
+        ids, phones = await self.telegram.random_ids(), await self.telegram.counts_by_phone()
+        keys = Counter({name: ids.get(random_id(row), 0) for name, row in rows.items()})
+        people = {row["to"]["address"] for row in rows.values()}
+        return keys, Counter({phone: count for phone, count in phones.items() if phone in people})
+
+    async def lying(self, account: Json, skip: int = 0) -> Counter[str]:
+        """Count by the number a message has in the account's own box."""
+        found = await self.telegram.messages(to=account["settings"]["client_id"], limit=_MOST_RECORDS)
+        return Counter(str(message["to_id"]) for message in found[::-1][skip:])
+
+    async def write(self, account: Json, count: int) -> None:
+        """Let people write, each from a number of its own."""
+        to, run = account["settings"]["client_id"], int(time.time())
+        people = [phone("read", run, 900_000 + number) for number in range(count)]
+        await self.telegram.put_people(*people)
+        await asyncio.gather(*(self.telegram.write(one, to, "Ada stok?") for one in people))
+
+    async def refuse_one(self) -> None:
+        """Let the next recipient have blocked the account."""
+        await self.telegram.set_faults(refuse={"error": "USER_IS_BLOCKED", "method": "messages.send*", "times": 1})
+
+
+_OUTSIDE: dict[type[Story], Any] = {EmailStory: Mail, TelegramStory: Telegram}

@@ -145,7 +145,7 @@ def topology_check(nats_url: NatsOption = None, home: HomeOption = None) -> None
 
 @app.command("demo")
 def run_demo(
-    channel: Annotated[str, typer.Option(help="The channel to rehearse: email.")] = "email",
+    channel: Annotated[str, typer.Option(help=f"The channel to rehearse: {', '.join(demo.STORIES)}.")] = "email",
     recipients: Annotated[int, typer.Option(min=10, max=1_000_000, help="How many people to write to.")] = 200,
     exit_after: Annotated[
         bool, typer.Option("--exit", help="Own ports and folder; stop everything; exit 0 only if the numbers add up.")
@@ -153,7 +153,12 @@ def run_demo(
     home: HomeOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Rehearse the whole story on the practice platform: account, campaign, outbox, replies, an answer.
+    """Rehearse a channel's whole story on its practice platform, over the REST APIs alone.
+
+    An account is connected (email: tested first; telegram: by the code that is sent; whatsapp: by scanning the QR code
+    with the practice phone), contacts are imported, a campaign is processed and watched. Then one in ten has replied, one
+    reply is answered (pressed twice, sent once), one recipient has unsubscribed, and those who cannot be reached have
+    failed with the reason. The table at the end counts by the outbox and, apart from it, by the practice platform.
 
     Without --exit it uses the platform of the data folder, starts it where it is not up, and leaves it up.
     """

@@ -36,6 +36,19 @@ def _mail(ports: Mapping[str, int], folder: Path) -> Place:
     return {"smtp_port": ports["smtp"], "imap_port": ports["imap"], "ca_file": str(folder / "cert.pem")}
 
 
+def _telegram(ports: Mapping[str, int], folder: Path) -> Place:
+    return {"mtproto_port": ports["listens"], "key_file": str(folder / "telegram-key.pem")}
+
+
+def _telegram_settings(place: Place) -> dict[str, str]:
+    return {
+        "CHANNEL_TELEGRAM_DC": f"127.0.0.1:{place['mtproto_port']}",
+        "CHANNEL_TELEGRAM_SERVER_KEY_FILE": place["key_file"],
+        "CHANNEL_TELEGRAM_API_ID": "1",
+        "CHANNEL_TELEGRAM_API_HASH": "practice",
+    }
+
+
 PLATFORMS = {
     "mail": Practice(
         Channel.EMAIL,
@@ -43,6 +56,25 @@ PLATFORMS = {
         {"smtp": 2525, "imap": 1143, "api": 8025},
         flags=lambda folder: ["--tls-folder", str(folder), "--reply-delay", "0.2"],
         place=_mail,
+    ),
+    "telegram": Practice(
+        Channel.TELEGRAM,
+        "practice.telegram",
+        {"listens": 8443, "other": 8444, "api": 8026},
+        flags=lambda folder: [
+            *("--key-file", str(folder / "telegram-key.pem")),
+            *("--state-file", str(folder / "telegram.state")),
+        ],
+        place=_telegram,
+        environment=_telegram_settings,
+    ),
+    "whatsapp": Practice(
+        Channel.WHATSAPP,
+        "practice.whatsapp",
+        {"listens": 8090, "api": 8027},
+        flags=lambda _: ["--reply-seconds", "0.2"],
+        place=lambda ports, _: {"page": f"http://127.0.0.1:{ports['listens']}/"},
+        environment=lambda place: {"CHANNEL_WHATSAPP_PAGE_URL": place["page"]},
     ),
 }
 

@@ -26,6 +26,8 @@ SERVICES = {
     "accounts": Service("accounts.main", 8001),
     "campaigns": Service("campaigns.main", 8002),
     "channel-email": Service("channel_email.main", 8003, Channel.EMAIL),
+    "channel-telegram": Service("channel_telegram.main", 8004, Channel.TELEGRAM),
+    "channel-whatsapp": Service("channel_whatsapp.main", 8005, Channel.WHATSAPP),
 }
 DEFAULT_CHANNELS = tuple(service.channel for service in SERVICES.values() if service.channel)
 """Channels whose service exists."""

@@ -46,6 +46,14 @@ class WhatsAppChannel:
         session.start()
         return session
 
+    async def look_for_browser(self) -> None:
+        """Raise BrowserMissing where there is none."""
+        binary.find(self._settings.browser)
+
+    async def look_for_bundle(self) -> None:
+        """Raise Permanent("wajs_missing") where there is no wa-js."""
+        await self._bundle.text()
+
     async def close(self) -> None:
         """End Playwright's driver; for tests, a service ends with it."""
         await self._browsers.close()

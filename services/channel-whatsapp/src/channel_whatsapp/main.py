@@ -9,9 +9,16 @@ from channel_whatsapp.settings import Settings
 
 
 def build(settings: Settings | None = None) -> FastAPI:
-    """Return the application. Raises SealError without a sealing key."""
+    """Return the application. Raises SealError without a sealing key.
+
+    Without a browser or wa-js it runs, and says in its health what is missing: accounts can wait for them.
+    """
     settings = settings or Settings()
-    return build_app(WhatsAppChannel(settings), settings)
+    driver = WhatsAppChannel(settings)
+    app = build_app(driver, settings)
+    app.state.health.add("browser", driver.look_for_browser, needed=False)
+    app.state.health.add("wa-js", driver.look_for_bundle, needed=False)
+    return app
 
 
 def run() -> None:

@@ -10,11 +10,13 @@ from kurir.background import detach, platform, stop_signal, until
 from kurir.demo.email import EmailStory
 from kurir.demo.result import Result
 from kurir.demo.story import Story
+from kurir.demo.telegram import TelegramStory
+from kurir.demo.whatsapp import WhatsAppStory
 from kurir.home import Home, Trouble
 from kurir.platform import Options
 from kurir.tokens import issue
 
-STORIES: dict[str, type[Story]] = {story.channel: story for story in (EmailStory,)}
+STORIES: dict[str, type[Story]] = {story.channel: story for story in (EmailStory, TelegramStory, WhatsAppStory)}
 
 
 async def run(channel: str, recipients: int, home: Home | None, console: Console) -> Result:
