@@ -224,3 +224,13 @@ async def test_a_picture_without_words_is_listed_by_its_name(people):
     assert (await talk(people))["preview"] == "[foto.jpg]"
     await hear(people, edited(1, "kopinya", 9))
     assert (await talk(people))["preview"] == "kopinya"
+
+
+async def test_a_message_that_quotes_one_of_ours_answers_that_one(people):
+    """Not the last one."""
+    await sent_row(people, 0, ["7"])
+    await sent_row(people, 1, ["8"])
+    await people.ctx.db["rows"].update_one({"_id": "r1"}, {"$set": {"sent_at": NOW + timedelta(seconds=5)}})
+    await hear(people, received(10, references=["7"]), received(11, references=["1"]))
+    rows = [row async for row in people.ctx.db["rows"].find({}, sort=[("number", 1)])]
+    assert [row["answered_at"] for row in rows] == [NOW + timedelta(seconds=10), NOW + timedelta(seconds=11)]

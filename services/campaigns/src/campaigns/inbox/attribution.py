@@ -36,7 +36,12 @@ async def answered(ctx: Context, messages: Sequence[Received]) -> dict[str, Docu
 
 
 async def _last_sent(ctx: Context, message: Received) -> Document | None:
-    """Return the last campaign message to this peer: chat platforms seldom say what a message answers."""
+    """Return the message to this peer that is quoted, else the last campaign's: chats seldom say what they answer."""
+    if message.references:
+        named = {"key": message.conversation.casefold(), "account": message.account_id}
+        quoted = await ctx.db["rows"].find_one({**named, "platform_ids": {"$in": message.references}}, _FIELDS)
+        if quoted is not None:
+            return quoted
     since = message.at - timedelta(days=CHAT_DAYS)
     where = {
         "key": message.conversation.casefold(),
