@@ -13,6 +13,7 @@ from channelkit.browser.binary import BrowserMissing
 from channelkit.browser.keeping import ProfileElsewhere
 from channelkit.browser.launching import Browsers
 from channelkit.browser.profile import ProfileBusy
+from servicekit.errors import Unavailable
 
 from tests.integration.channelkit.browser.conftest import LOGGED_IN
 
@@ -101,7 +102,10 @@ async def test_a_person_may_log_in_anew_where_the_volume_is_lost(account, replic
     account.kept.release()
     with pytest.raises(ProfileElsewhere):
         await replica.open(begin)
-    assert await login(await replica.open(begin, anew=True)) == NOBODY
+    await replica.discard()
+    assert await login(await replica.open(begin)) == NOBODY
+    await replica.close()
+    assert await login(await account.open(begin)) == NOBODY, "the volume came back, but was given up"
 
 
 async def test_a_logged_out_profile_is_forgotten_everywhere(account, replica, begin):
@@ -151,6 +155,24 @@ async def test_a_restart_that_failed_is_no_dead_end(account, begin, browsers):
         await account.restart()
     browsers.settings.browser = ""
     assert await login(await account.open(begin)) == LOGGED_IN
+
+
+async def test_a_seal_that_failed_halfway_leaves_the_profile_in_use(account, replica, begin, host, monkeypatch):
+    await log_in(account, begin)
+    remember = host.remember
+
+    async def once(key, value):
+        await remember(key, value)
+        if b'"clean":false' in value:
+            raise Unavailable("the answer was lost")
+
+    monkeypatch.setattr(host, "remember", once)
+    with pytest.raises(Unavailable):
+        await account.seal()
+    monkeypatch.undo()
+    assert await login(await account.restart()) == LOGGED_IN
+    with pytest.raises(ProfileElsewhere):
+        await replica.open(begin)
 
 
 async def test_a_page_that_cannot_be_reached_leaves_the_account_closed_and_kept(account, replica, begin, host):

@@ -2,8 +2,9 @@
 
 import pytest
 from channelkit.browser import packing
-from channelkit.browser.keeping import KEY, KeptProfile, ProfileElsewhere, Record
+from channelkit.browser.keeping import KeptProfile, ProfileElsewhere
 from channelkit.browser.profile import ProfileBusy, ProfileFolder
+from channelkit.browser.record import KEY, Record
 from servicekit.errors import Unavailable
 
 
@@ -117,6 +118,17 @@ async def test_a_profile_nobody_logged_in_with_is_not_kept(here, elsewhere, host
     assert host.vault is None
     await (two := elsewhere()).take()
     assert not two.login
+
+
+async def test_a_login_that_could_not_be_written_down_is_written_down_the_next_time(here, elsewhere, host):
+    await (one := here()).take()
+    host.away = True
+    with pytest.raises(Unavailable):
+        await one.logged_in()
+    host.away = False
+    await one.logged_in()
+    with pytest.raises(ProfileElsewhere):
+        await elsewhere().take()
 
 
 async def test_a_vault_that_cannot_be_reached_leaves_the_profile_with_its_volume(here, elsewhere, host):
@@ -264,6 +276,6 @@ async def test_the_folder_is_for_its_owner_only(here):
 async def test_each_opening_has_a_generation_of_its_own(here, host):
     await log_in(one := here())
     await one.closed()
-    await one.reopen(clean=True)
+    await one.reopen()
     assert Record.model_validate_json(host.facts[KEY]).generation == 2
     assert packing.pack(one.folder.profile)

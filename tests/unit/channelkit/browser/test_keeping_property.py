@@ -56,7 +56,7 @@ class World:
         try:
             await kept.closed()
             if end == "seal and crash":
-                await kept.reopen(clean=True)
+                await kept.reopen()
                 self.written += 1
                 write(kept, str(self.written))
         except Unavailable:

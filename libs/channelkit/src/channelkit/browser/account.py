@@ -6,9 +6,10 @@ from pathlib import Path
 
 from servicekit.logs import get_logger
 
-from channelkit.browser.keeping import KeptProfile, ProfileHost
+from channelkit.browser.keeping import KeptProfile
 from channelkit.browser.launching import Browsers, Look
 from channelkit.browser.profile import ProfileFolder
+from channelkit.browser.record import ProfileHost
 from channelkit.browser.running import RunningBrowser
 
 _log = get_logger("channelkit.browser")
@@ -31,15 +32,13 @@ class AccountBrowser:
         """The last end was not graceful: what the page does not know of, may have gone out all the same."""
         return self.kept.unclean
 
-    async def open(self, begin: Begin, *, anew: bool = False) -> RunningBrowser:
+    async def open(self, begin: Begin) -> RunningBrowser:
         """Take the profile, start the browser, run *begin*; while others start, wait for one's turn.
-
-        *anew*: a person was told that the profile is elsewhere, and gives it up: nobody is logged in then.
 
         Raises ProfileBusy, ProfileElsewhere (report awaiting_person), BrowserMissing, Retry; nothing is held then.
         """
         self._begin = begin
-        await self.kept.take(anew=anew)
+        await self.kept.take()
         try:
             return await self._start(begin)
         except BaseException:
@@ -55,16 +54,14 @@ class AccountBrowser:
 
         Where the vault cannot take it, the profile goes on, bound to this volume.
         """
-        clean = await self._end()
-        await self.kept.reopen(clean=clean)
+        self.kept.unclean = not await self._end()
         return await self._again()
 
     async def restart(self) -> RunningBrowser:
-        """End the browser after trouble and start it anew on the same profile."""
-        if self.browser:
-            clean = await self.browser.close(self._settings.close_timeout_seconds)
-            await self.kept.reopen(clean=clean)
-            self.browser = None
+        """End the browser after trouble and start it anew on the same profile; also after a `seal` that failed halfway."""
+        browser, self.browser = self.browser, None
+        if browser:
+            self.kept.unclean = not await browser.close(self._settings.close_timeout_seconds)
         return await self._again()
 
     async def close(self) -> None:
@@ -75,13 +72,20 @@ class AccountBrowser:
             await asyncio.shield(self._give_up())
 
     async def discard(self) -> None:
-        """The platform logged the account out: end the browser, forget the profile, keep the lock for a new login."""
-        if self.browser:
-            await self.browser.close(self._settings.close_timeout_seconds)
-            self.browser = None
-        await self.kept.forget()
+        """End the browser and forget the profile, here and everywhere; a new login may begin.
+
+        The platform logged the account out, or a person gave up what `open` found to be on another volume.
+        """
+        browser, self.browser = self.browser, None
+        if browser:
+            await browser.close(self._settings.close_timeout_seconds)
+        if self.kept.held:
+            await self.kept.forget()
+        else:
+            await self.kept.take(anew=True)
 
     async def _start(self, begin: Begin) -> RunningBrowser:
+        await self.kept.reopen()
         async with self._browsers.turn():
             self.browser = await self._browsers.launch(self.kept.folder.profile, self._look)
             await begin(self.browser)

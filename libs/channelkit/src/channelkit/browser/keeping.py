@@ -7,17 +7,15 @@ given back whole. While it was not, only that copy may be opened again (docs/adr
 import asyncio
 import contextlib
 import socket
-from datetime import datetime
-from typing import Protocol
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 from servicekit.clock import utcnow
 from servicekit.errors import Permanent
 
 from channelkit.browser import packing, processes
 from channelkit.browser.profile import Marker, ProfileFolder
+from channelkit.browser.record import KEY, ProfileHost, Record, in_words, may_go_on
 
-KEY = "profile"
 _LEFTOVER_SECONDS = 3.0
 """A browser whose service was killed is closed by Playwright's driver, gracefully; it gets so long for that."""
 
@@ -29,38 +27,6 @@ class ProfileElsewhere(Permanent):
         super().__init__("profile_elsewhere", detail)
 
 
-class Record(BaseModel):
-    """What the account remembers of its profile."""
-
-    volume: str
-    generation: int
-    clean: bool
-    """Closed gracefully, and this very state lies in the vault."""
-    login: bool = True
-    """False: nobody is logged in, so nothing can be rolled back."""
-    holder: str = ""
-    at: datetime
-
-
-class ProfileHost(Protocol):
-    """What of channelkit's Host is needed here."""
-
-    async def remember(self, key: str, value: bytes) -> None:
-        """Keep a small fact of the account, sealed."""
-
-    async def recall(self, key: str) -> bytes | None:
-        """Return it, or None."""
-
-    async def save_session(self, data: bytes) -> None:
-        """Seal a session into the vault."""
-
-    async def load_session(self) -> bytes | None:
-        """Return the session in the vault, opened."""
-
-    async def imported_session(self) -> bytes | None:
-        """Return the session a person imported, until one is saved after it."""
-
-
 class KeptProfile:
     """One account's profile on this volume, between `take` and `release`."""
 
@@ -68,6 +34,10 @@ class KeptProfile:
         self._host, self.folder = host, folder
         self._marker = Marker(volume="")
         self._forgotten = False
+        self.held = False
+        """Between `take` and `release`."""
+        self.in_use = False
+        """A browser may run: the record says so, where somebody is logged in."""
         self.login = False
         """Somebody is, or was, logged in with it."""
         self.unclean = False
@@ -95,12 +65,18 @@ class KeptProfile:
         except BaseException:
             self.folder.unlock()
             raise
+        self.held = True
 
     async def logged_in(self) -> None:
         """Somebody has logged in: from here on only this copy may go on. Raises Unavailable."""
-        if not self.login:
-            self.login = True
+        if self.login:
+            return
+        self.login = True
+        try:
             await self._use()
+        except BaseException:
+            self.login = False  # not written down: the next call does it again
+            raise
 
     async def closed(self) -> None:
         """Note a graceful close and, where somebody is logged in, put the profile into the vault.
@@ -108,14 +84,15 @@ class KeptProfile:
         Raises TooLarge (the profile stays bound to this volume), Conflict, Unavailable.
         """
         self._mark(clean=True)
+        self.in_use = False
         if self.login:
             await self._host.save_session(await asyncio.to_thread(packing.pack, self.folder.profile))
             await self._remember(clean=True)
 
-    async def reopen(self, *, clean: bool) -> None:
-        """Take the profile into use again at once, after a close that was graceful or not. Raises Unavailable."""
-        self.unclean = not clean
-        await self._use()
+    async def reopen(self) -> None:
+        """Take the profile into use again after `closed`. Raises Unavailable."""
+        if not self.in_use:
+            await self._use()
 
     async def forget(self) -> None:
         """The platform logged it out: the profile is worthless here and everywhere. Raises Unavailable."""
@@ -127,6 +104,7 @@ class KeptProfile:
 
     def release(self) -> None:
         """Give the lock back; of what was forgotten, and not logged in to again, nothing stays on the volume."""
+        self.held = self.in_use = False
         if self._forgotten and not self.login:
             self.folder.remove()
         else:
@@ -142,12 +120,12 @@ class KeptProfile:
         self.login = bool(record and record.login)
         if record is None:
             return here or await self._from_vault() or self.folder.fresh()
-        if here and _may_go_on(record, here):
+        if here and may_go_on(record, here):
             return here
         if not record.login:
             return self.folder.fresh()
         if not record.clean:
-            raise ProfileElsewhere(_words(record))
+            raise ProfileElsewhere(in_words(record))
         if (marker := await self._from_vault()) is None:
             raise ProfileElsewhere("the vault holds no copy of the account's profile: log in anew")
         return marker
@@ -177,6 +155,7 @@ class KeptProfile:
             self._marker = self._marker.model_copy(update={"generation": self._marker.generation + 1})
             await self._remember(clean=False)
         self._mark(clean=False)
+        self.in_use = True
 
     def _mark(self, *, clean: bool) -> None:
         self._marker = self._marker.model_copy(update={"clean": clean})
@@ -197,17 +176,3 @@ class KeptProfile:
             volume=self._marker.volume, generation=self._marker.generation, clean=clean, login=self.login,
             holder=socket.gethostname(), at=utcnow(),
         )  # fmt: skip
-
-
-def _may_go_on(record: Record, here: Marker) -> bool:
-    """Return whether this volume's copy is the latest one."""
-    if here.generation > record.generation:
-        return True  # the record comes from a backup
-    return here.volume == record.volume and (not record.clean or here.clean)
-
-
-def _words(record: Record) -> str:
-    return (
-        f"the profile has been in use on another volume, {record.holder}, since {record.at:%Y-%m-%d %H:%M} UTC and was "
-        "not closed there: start Kurir with that volume, or log in anew"
-    )
