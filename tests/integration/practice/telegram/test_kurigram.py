@@ -8,7 +8,13 @@ import pytest
 from practice.testing import eventually
 from pyrogram import errors, raw
 from pyrogram.connection import Connection
-from pyrogram.connection.transport import TCPAbridgedO, TCPFull, TCPIntermediate, TCPIntermediateO
+from pyrogram.connection.transport import (
+    TCPAbridgedO,
+    TCPFull,
+    TCPIntermediate,
+    TCPIntermediateO,
+    TCPIntermediatePadded,
+)
 from pyrogram.crypto import rsa
 from pyrogram.handlers import EditedMessageHandler, MessageHandler
 
@@ -41,7 +47,11 @@ async def sign_in(client, telegram, phone):
     return await client.sign_in(phone, sent.phone_code_hash, await telegram.last_code(phone))
 
 
-@pytest.mark.parametrize("transport", [None, TCPFull, TCPIntermediate, TCPAbridgedO, TCPIntermediateO])
+#: None is its own choice, abridged.
+TRANSPORTS = [None, TCPFull, TCPIntermediate, TCPAbridgedO, TCPIntermediateO, TCPIntermediatePadded]
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
 async def test_it_signs_in_by_code_over_each_transport(platform, telegram, transport):
     async with kurigram(platform, "shop", **({"protocol_factory": transport} if transport else {})) as client:
         sent = await client.send_code(SHOP)

@@ -1,7 +1,7 @@
 """Signing in, as Telethon does it."""
 
 import pytest
-from practice.telegram.testing import connected
+from practice.telegram.testing import connected, signed_in
 from telethon import errors, functions, types
 
 from .conftest import ANNA, SHOP
@@ -124,3 +124,18 @@ async def test_ended_from_the_phone_the_next_call_says_why(telegram, shop, name,
     assert await telegram.log_out(SHOP, name) == 1
     with pytest.raises(error):
         await shop(functions.users.GetUsersRequest([types.InputUserSelf()]))
+
+
+async def test_one_login_of_several_can_end(platform, telegram, shop):
+    async with signed_in(platform.ports, telegram, SHOP) as newer:
+        assert (await telegram.user(SHOP))["logins"] == 2
+        assert await telegram.log_out(SHOP, newest_only=True) == 1
+        assert await shop.get_me()
+        with pytest.raises(errors.AuthKeyUnregisteredError):
+            await newer(functions.users.GetUsersRequest([types.InputUserSelf()]))
+
+
+async def test_a_key_that_is_forgotten_is_unknown_to_the_transport(platform, telegram, shop):
+    await telegram.log_out(SHOP, forget_keys=True)
+    with pytest.raises(errors.AuthKeyNotFound):
+        await shop.disconnected

@@ -143,3 +143,32 @@ async def test_histories_searches_and_dialogs(telegram, shop, to_anna):
     assert [one.message for one in await shop.get_messages(to_anna, ids=[1, 99]) if one] == ["message 0"]
     dialogs = await shop.get_dialogs()
     assert [(one.name, one.message.message) for one in dialogs] == [("Budi", "from Budi"), ("Anna", "message 4")]
+
+
+async def test_contacts_are_kept_blocked_and_forgotten(telegram, shop, anna, to_anna):
+    listed = await shop(functions.contacts.GetContactsRequest(hash=0))
+    assert ["+" + one.phone for one in listed.users] == [ANNA]
+    full = await shop(functions.users.GetFullUserRequest(to_anna))
+    assert (full.users[0].first_name, full.full_user.blocked) == ("Anna", False)
+    to_shop = await imported(anna, SHOP)
+    await anna(functions.contacts.BlockRequest(to_shop))
+    with pytest.raises(errors.UserIsBlockedError):
+        await shop(functions.messages.SendMessageRequest(to_anna, "hi", random_id=1))
+    with pytest.raises(errors.YouBlockedUserError):
+        await anna(functions.messages.SendMessageRequest(to_shop, "hi", random_id=1))
+    await anna(functions.contacts.UnblockRequest(to_shop))
+    await shop(functions.messages.SendMessageRequest(to_anna, "hi", random_id=1))
+    await shop(functions.contacts.DeleteContactsRequest([to_anna]))
+    (seen,) = await shop(functions.users.GetUsersRequest([to_anna]))
+    assert (seen.contact, seen.phone) == (False, None)
+    await shop(functions.contacts.AddContactRequest(to_anna, "Anna", "", ANNA))
+    (seen,) = await shop(functions.users.GetUsersRequest([to_anna]))
+    assert (seen.contact, seen.phone) == (True, ANNA.removeprefix("+"))
+
+
+async def test_notes_to_oneself_lie_in_one_box_once(telegram, shop):
+    sent = await shop.send_message("me", "remember")
+    assert [one.message for one in await shop.get_messages("me", limit=5)] == ["remember"]
+    assert (await telegram.user(SHOP))["pts"] == 2
+    await shop.delete_messages("me", [sent.id])
+    assert (await telegram.user(SHOP))["pts"] == 3

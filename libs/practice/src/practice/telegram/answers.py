@@ -8,14 +8,14 @@ from typing import Any
 from telethon.tl import functions as f
 from telethon.tl import types as t
 
-from practice.telegram import contacts, login, media, messages, sync
+from practice.telegram import contacts, history, login, media, messages, sync
 from practice.telegram.calls import ELSEWHERE, HANDLERS, PUBLIC, Call, RpcError, method_name
 from practice.telegram.faults import Fault, FaultName
 
 log = logging.getLogger(__name__)
 
 #: The modules whose functions answer requests; importing them registers these.
-ANSWERING = (contacts, login, media, messages, sync)
+ANSWERING = (contacts, history, login, media, messages, sync)
 _WRAPPED = (f.InvokeWithLayerRequest, f.InitConnectionRequest, f.InvokeAfterMsgRequest, f.InvokeAfterMsgsRequest)
 _BOOL = {True: struct.pack("<I", 0x997275B5), False: struct.pack("<I", 0xBC799737)}
 

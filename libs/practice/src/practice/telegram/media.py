@@ -13,7 +13,7 @@ from telethon.tl import types as t
 
 from practice.telegram import views
 from practice.telegram.calls import Call, RpcError, handles
-from practice.telegram.world import StoredFile
+from practice.telegram.files import StoredFile
 
 PART_BYTES = 524_288
 

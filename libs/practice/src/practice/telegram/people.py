@@ -44,7 +44,8 @@ class Person:
     blocked: set[int] = field(default_factory=set)
     box: Box = field(default_factory=Box)
     random_ids: set[int] = field(default_factory=set)
-    keys: set[int] = field(default_factory=set)
+    #: The keys this person is signed in with, oldest first.
+    logins: dict[int, "AuthKey"] = field(default_factory=dict)
     listeners: "set[Connection]" = field(default_factory=set)
 
 

@@ -23,3 +23,17 @@ class TelegramSettings:
     reply_delay_seconds: float = 0.2
     #: How many events one updates.getDifference returns; more come in slices.
     difference_limit: int = 100
+
+
+@dataclass(slots=True)
+class Switches:
+    """Manners that a test may change while the server runs."""
+
+    #: Off: a repeat of a random_id is delivered again, as it must never be; proves that the counts see copies.
+    deduplicate: bool = True
+    #: On: a second connection with the same key ends the login with AUTH_KEY_DUPLICATED.
+    one_connection_per_key: bool = False
+    #: The DC where uploaded files are kept from now on; 0: the uploader's own.
+    files_dc: int = 0
+    #: On: a number without an account answers signIn with PHONE_NUMBER_UNOCCUPIED, as old layers do.
+    unoccupied_is_error: bool = False

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from practice.telegram.arrivals import Arrivals
 from practice.telegram.faults import FaultName, Faults
 from practice.telegram.people import digits
-from practice.telegram.world import Switches
+from practice.telegram.settings import Switches
 
 if TYPE_CHECKING:
     from practice.telegram.platform import TelegramPlatform

@@ -54,5 +54,5 @@ def told(person: Person) -> dict[str, Any]:
     return {
         "id": person.id, "phone": "+" + person.phone, "name": person.name, "username": person.username,
         "home_dc": person.home_dc, "banned": person.banned, "acts": person.acts, "pts": person.box.pts,
-        "logins": len(person.keys), "connections": len(person.listeners),
+        "logins": len(person.logins), "connections": len(person.listeners),
     }  # fmt: skip

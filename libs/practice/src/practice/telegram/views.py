@@ -9,7 +9,8 @@ from practice.telegram.boxes import Event, Letter
 from practice.telegram.people import Behaviour, Person
 
 if TYPE_CHECKING:
-    from practice.telegram.world import StoredFile, World
+    from practice.telegram.files import StoredFile
+    from practice.telegram.world import World
 
 
 def user(world: "World", person: Person, viewer: Person) -> t.User:

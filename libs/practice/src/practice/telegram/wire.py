@@ -133,8 +133,8 @@ class Wire:
         if head[:1] == b"\xef":
             self._framing = Abridged()
             del self._buffer[:1]
-        elif head[:4] == b"\xee" * 4:
-            self._framing = Intermediate()
+        elif head[:4] in {b"\xee" * 4, b"\xdd" * 4}:
+            self._framing = Intermediate(padded=head[:1] == b"\xdd")
             del self._buffer[:4]
         elif len(head) == 8 and head[4:] == bytes(4):
             self._framing = Full()
