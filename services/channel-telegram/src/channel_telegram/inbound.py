@@ -143,9 +143,8 @@ class Inbound:
         message = update.message if isinstance(update, NewMessage) else None
         if message is None or message.peer_id in SERVICE or message.peer_id == self._me:
             return True
-        if ours:
-            if message.out:
-                self._sent.add(message.id)
+        if ours and message.out:
+            self._sent.add(message.id)
             return True
         person = await self._person(message.peer_id, people)
         if person is None:

@@ -55,19 +55,20 @@ class TelegramSender:
     async def send(self, out: Outgoing, following: Callable[[], Outgoing | None]) -> Sequence[str]:  # noqa: ARG002
         """Send what an earlier try has not; see protocol.Sender for the errors."""
         account, claimed = self._account, False
-        todo, done = parts(out.command.content), list(out.parts_done)
+        todo = parts(out.command.content)
         if not todo:
             raise Permanent("empty_message", "there is nothing to send")
-        for known in done:
-            account.sent.add(int(known))
         try:
             peer = await account.peer(out.command.to)
-            for part in todo[len(done) :]:
+            for part in todo[len(out.parts_done) :]:
                 if part.attachment is not None:
                     await account.uploaded(part.attachment)
             _ = account.connection  # no claim without one
             await out.claim()
             claimed = True
+            done = list(out.parts_done)  # the claim has just read what an earlier holder sent
+            for known in done:
+                account.sent.add(int(known))
             for number in range(len(done), len(todo)):
                 key = random_id(out.platform_key(number))
                 done.append(await self._part(out.command.to, peer, todo[number], key))
