@@ -97,3 +97,25 @@ async def test_typing_of_others_is_told(shop, whatsapp):
     await whatsapp.type(ANI, SHOP)
     (told,) = await shop.hears("chat.presence_change")
     assert (told["id"], told["state"]) == ("62811000003@c.us", "composing")
+
+
+async def test_an_answer_names_what_it_answers_on_both_ways(shop, whatsapp):
+    ask = await whatsapp.write(ANI, SHOP, "Berapa?")
+    (told,) = await shop.hears("chat.new_message")
+    await shop.send_text("62811000003@c.us", "Dua puluh", quotedMsg=told["id"])
+    (answer,) = await whatsapp.messages(to=ANI)
+    assert answer["content"]["quotedStanzaID"] == ask["id"]
+    await whatsapp.write(ANI, SHOP, "Oke", quotes=answer["id"])
+    told = (await shop.hears("chat.new_message", 3))[-1]
+    quoted = "(id) => WPP.chat.getMessageById(id).then((found) => found.quotedStanzaID)"
+    assert await shop.run(quoted, told["id"]) == answer["id"]
+
+
+async def test_chats_with_something_unread_are_listed_until_read(shop, whatsapp):
+    unread = "() => WPP.chat.list({onlyWithUnreadMessage: true}).then((all) => all.map((chat) => chat.unreadCount))"
+    await whatsapp.write(ANI, SHOP, "Satu")
+    await whatsapp.write(ANI, SHOP, "Dua")
+    await shop.hears("chat.new_message", 2)
+    assert await shop.run(unread) == [2]
+    await shop.run("(id) => WPP.chat.markIsRead(id)", "62811000003@c.us")
+    assert await shop.run(unread) == []

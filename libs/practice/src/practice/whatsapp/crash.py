@@ -10,7 +10,7 @@ import psutil
 async def crash_browser_page(port: int) -> int:
     """Kill the renderers of the browser whose end of a connection to us has this port; return how many.
 
-    With one browser per account, as Kurir runs them, that is the account's page and no other.
+    With one browser per account that is the account's page and no other.
     """
     return await asyncio.to_thread(_crash, port)
 

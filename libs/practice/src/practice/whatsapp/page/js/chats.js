@@ -27,13 +27,20 @@ export class Chats {
 
   /** The chat of this id, created where it is new. */
   async open(id, name = "") {
-    const chat = this.all.get(id) ?? this.#open(id, name);
+    const known = this.all.get(id);
+    if (known) return known;
+    const chat = this.#open(id, name);
     await this.save(chat);
     return chat;
   }
 
   save({ id, name, unreadCount }) {
     return this.keeper.put("chats", id, { id: String(id), name, unreadCount });
+  }
+
+  async unread(chat) {
+    chat.set({ unreadCount: chat.unreadCount + 1 });
+    await this.save(chat);
   }
 
   #open(id, name) {

@@ -1,5 +1,7 @@
 // What a person sees.
 
+const DRAW_MS = 30;
+
 const SCREENS = {
   passkey: "<h1>Use your passkey</h1><p>To link this device, confirm with the passkey of your account.</p>",
   terms: "<h1>Updated terms</h1><p>Accept the updated terms to go on using WhatsApp.</p>",
@@ -23,14 +25,23 @@ function showChats(chats) {
   app().append(list);
 }
 
+function draw(session, chats) {
+  const { screen, mode } = session.stream;
+  if (screen) app().innerHTML = SCREENS[screen];
+  else if (mode === "MAIN") showChats(chats);
+  else if (mode === "QR") app().innerHTML = QR;
+  else app().innerHTML = "<p>Loading your chats…</p>";
+}
+
+/** Draw what changed, many changes at once. */
 export function keepScreen(session, chats) {
-  const { stream } = session;
-  const show = () => {
-    if (stream.screen) app().innerHTML = SCREENS[stream.screen];
-    else if (stream.mode === "MAIN") showChats(chats);
-    else if (stream.mode === "QR") app().innerHTML = QR;
-    else app().innerHTML = "<p>Loading your chats…</p>";
+  let due = null;
+  const change = () => {
+    due ??= setTimeout(() => {
+      due = null;
+      draw(session, chats);
+    }, DRAW_MS);
   };
-  stream.on("change:mode", show).on("change:screen", show);
-  chats.all.on("add", show).on("change:unreadCount", show);
+  session.stream.on("change:mode", change).on("change:screen", change);
+  chats.all.on("add", change).on("change:unreadCount", change);
 }
