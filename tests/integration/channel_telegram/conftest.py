@@ -7,6 +7,7 @@ from channel_telegram.channel import TelegramChannel
 from channel_telegram.settings import Settings
 from practice.telegram.process import running
 
+from tests.integration.channel_telegram.recorder import Recorder, eventually
 from tests.integration.channel_telegram.world import TelegramWorld
 
 
@@ -42,3 +43,36 @@ def driver_settings(telegram, **changes):
 async def world(telegram):
     """The practice Telegram as the contract's suite needs it."""
     return TelegramWorld(telegram, driver_settings)
+
+
+@pytest.fixture
+async def open_session(make_driver):
+    """Open sessions and close them at the end of the test."""
+    opened = []
+
+    async def begin(host, driver=None, **changes):
+        session = await (driver or make_driver(**changes)).open(host)
+        opened.append(session)
+        return session
+
+    yield begin
+    for session in opened:
+        await session.close()
+
+
+@pytest.fixture
+async def signed_in(telegram, open_session):
+    """A session that is ready, and its host: the account is `recorder.ME`."""
+    host = Recorder()
+    return await log_in(telegram, open_session, host), host
+
+
+async def log_in(telegram, open_session, host, **changes):
+    """Log the account of a host in by code."""
+    phone = host.account.settings["client_id"]
+    await telegram.client.put_user(phone, name="Toko")
+    session = await open_session(host, **changes)
+    await eventually(lambda: host.status == "awaiting_code", what=f"the question ({host.reports})")
+    await session.answer(host.challenge.id, await telegram.client.last_code(phone), resend=False)
+    assert host.status == "ready"
+    return session

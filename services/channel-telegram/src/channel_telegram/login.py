@@ -52,10 +52,11 @@ class Login:
 
     async def waits(self) -> bool:
         """Return, and say, that no code may be asked for yet."""
-        until = self._keeper.form.not_before
-        if until is None or until <= utcnow() or self._keeper.form.pending:
+        form = self._keeper.form
+        if form.not_before is None or form.not_before <= utcnow() or form.pending:
             return False
-        await self._host.report(SessionStatus.FAILED, words.wait_until(until))
+        told = words.asked_without_answer(form.not_before) if form.asks else words.wait_until(form.not_before)
+        await self._host.report(SessionStatus.FAILED, told)
         return True
 
     async def begin(self) -> None:
@@ -181,6 +182,7 @@ class Login:
             await self._keeper.keep(self._keeper.form.model_copy(update={"not_before": _after(error), "asks": 0}))
             await self._host.report(SessionStatus.FAILED, words.wait_until(_after(error)))
         elif error.name in words.OPERATORS:
+            await self._keeper.keep(self._keeper.form.model_copy(update={"not_before": None, "asks": 0}))
             await self._host.report(SessionStatus.FAILED, words.OPERATORS[error.name])
         elif error.code >= 500:
             await self._host.report(SessionStatus.FAILED, f"Telegram could not send a code now: {error.words}")

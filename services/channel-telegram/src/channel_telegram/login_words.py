@@ -65,6 +65,11 @@ def wait_until(until: datetime) -> str:
     return f"Telegram asks to wait until {until:%Y-%m-%d %H:%M:%S} UTC"
 
 
+def asked_without_answer(until: datetime) -> str:
+    """Say when a code is asked for again that may have been sent already."""
+    return f"A login code was asked for, and no answer came: it is asked for again after {until:%Y-%m-%d %H:%M:%S} UTC"
+
+
 def code_hint(sent: CodeSent) -> str:
     """Say where the code went."""
     text = f"Telegram sent the code {_HOW.get(sent.how, sent.how)}"

@@ -170,7 +170,7 @@ class TelegramSession:
     async def _note_end(self, reason: str) -> None:
         self._over = True
         try:
-            await self.keep(self.form.model_copy(update={"ended": reason, "pending": None}))
+            await self.keep(self.form.model_copy(update={"ended": reason, "pending": None, "not_before": None, "asks": 0}))
         except KurirError as error:
             _log.warning("the end of a login was not kept", account=self._account_id, error=str(error))
 

@@ -1,0 +1,165 @@
+"""What stands where the kit would: a host that writes down what it hears, and attempts whose claims are counted."""
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from channelkit.protocol import Credentials, NotClaimed
+from contracts.channels import Channel
+from contracts.commands import Attachment, SendMessage
+from contracts.ids import digest, platform_key
+from contracts.inbox import Deleted, Edited, Read, Received
+from contracts.state import DesiredAccount
+from servicekit.errors import Permanent
+
+ME = "+628110000001"
+
+
+class Recorder:
+    """A Host in memory; `again()` is the host of the next session, with what lasts."""
+
+    def __init__(self, phone=ME, login_version=1, account_id="acc"):
+        self.account = DesiredAccount(
+            account_id=account_id, channel=Channel.TELEGRAM, version=login_version, status="active",
+            settings={"client_id": phone}, login_version=login_version,
+        )  # fmt: skip
+        self.credentials = Credentials()
+        self.vault, self.positions, self.memos, self.media = None, {}, {}, {}
+        self.saves = 0
+        self._begin()
+
+    def _begin(self):
+        self.reports, self.challenge, self.identity, self.lines = [], None, "", []
+        self.events, self.published, self.dead = {}, [], []
+
+    def again(self, **changes):
+        """Return a host that knows what the vault, the cursor and the memo know."""
+        other = Recorder.__new__(Recorder)
+        other.__dict__.update(self.__dict__)
+        other.account = self.account.model_copy(update=changes)
+        other._begin()
+        return other
+
+    async def report(self, status, reason="", *, challenge=None, identity="", shown=None):  # noqa: ARG002
+        self.reports.append((str(status), reason))
+        self.challenge, self.identity = challenge, identity or self.identity
+
+    def alive(self):
+        pass
+
+    async def log(self, kind, text, row=None):  # noqa: ARG002
+        self.lines.append(text)
+
+    async def publish(self, event, event_id):
+        self.published.append(event_id)
+        self.events[event_id] = event
+
+    async def dead_letter(self, raw, error, event_id):  # noqa: ARG002
+        self.dead.append((raw, error))
+
+    async def cursor(self):
+        return dict(self.positions)
+
+    async def save_cursor(self, positions):
+        self.positions = dict(positions)
+        self.saves += 1
+
+    async def remember(self, key, value):
+        self.memos[key] = value
+
+    async def recall(self, key):
+        return self.memos.get(key)
+
+    async def put_media(self, data, filename, content_type):
+        key = digest(data)
+        self.media[key] = data
+        return Attachment(object=key, filename=filename, content_type=content_type, size=len(data))
+
+    async def get_media(self, key):
+        if key not in self.media:
+            raise Permanent("attachment_missing", key)
+        return self.media[key]
+
+    async def load_session(self):
+        return self.vault
+
+    async def save_session(self, data):
+        self.vault = data
+
+    async def imported_session(self):
+        return None
+
+    @property
+    def status(self):
+        return self.reports[-1][0] if self.reports else ""
+
+    @property
+    def reason(self):
+        return self.reports[-1][1] if self.reports else ""
+
+    def of(self, kind):
+        """Return the events of a kind, in the order they were published, none twice."""
+        return [one for one in self.events.values() if type(one) is kind]
+
+    def texts(self):
+        """Return what was written to the account."""
+        return [one.text for one in self.of(Received) if not one.own]
+
+    def own(self):
+        """Return what the owner wrote from other devices."""
+        return [one.text for one in self.of(Received) if one.own]
+
+    edited = property(lambda self: self.of(Edited))
+    deleted = property(lambda self: self.of(Deleted))
+    read = property(lambda self: self.of(Read))
+
+
+@dataclass(eq=False)
+class Attempt:
+    """An Outgoing whose claim may be refused."""
+
+    command: SendMessage
+    refuse: bool = False
+    claims: int = 0
+    parts_done: list[str] = field(default_factory=list)
+
+    async def claim(self):
+        self.claims += 1
+        if self.refuse:
+            raise NotClaimed("worker_off")
+
+    async def part_sent(self, platform_id):
+        self.parts_done.append(platform_id)
+
+    def platform_key(self, part=0):
+        return platform_key(self.command.row, self.command.wanted, part)
+
+
+def attempt(to, text="halo", *, row=None, wanted=0, parts_done=(), refuse=False, **content):
+    """Return an attempt of a new row."""
+    row = row or f"row{time.time_ns()}"
+    command = SendMessage.model_validate({
+        "id": row, "source": "campaigns", "account_id": "acc", "row": row, "batch": "camp.1", "wanted": wanted,
+        "not_after": datetime.now(UTC) + timedelta(hours=1), "to": {"address": to, "name": "Pelanggan"},
+        "content": {"text": text, **content},
+    })  # fmt: skip
+    return Attempt(command, refuse=refuse, parts_done=list(parts_done))
+
+
+async def send(session, out):
+    """Send as the kit does."""
+    return await session.sender().send(out, lambda: None)
+
+
+async def eventually(condition, seconds=20, what="it"):
+    """Wait until the condition holds (it may be a coroutine function), and return its value."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        found = condition()
+        if asyncio.iscoroutine(found):
+            found = await found
+        if found:
+            return found
+        await asyncio.sleep(0.03)
+    raise AssertionError(f"{what} did not happen in {seconds} s")
