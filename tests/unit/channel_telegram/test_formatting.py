@@ -46,7 +46,7 @@ def test_marks_are_read_where_words_begin_and_end(typed, text, marks):
 @given(TEXT)
 def test_marks_lie_within_the_text_and_only_signs_are_taken_away(typed):
     body = from_marks(typed)
-    assert all(0 <= m.offset and m.length > 0 and m.offset + m.length <= units(body.text) for m in body.marks)
+    assert all(m.offset >= 0 and m.length > 0 and m.offset + m.length <= units(body.text) for m in body.marks)
     assert [c for c in typed if c not in "*_~`"] == [c for c in body.text if c not in "*_~`"]
     assert len(typed) - len(body.text) == sum(6 if m.kind == "pre" else 2 for m in body.marks)
 
@@ -76,10 +76,10 @@ def test_a_little_html_is_read(page, text, marks):
     assert (body.text, shown(body)) == (text, marks)
 
 
-@given(st.text(st.sampled_from("ab<>/bipreu =\"&;😀\n"), max_size=60))
+@given(st.text(st.sampled_from('ab<>/bipreu ="&;😀\n'), max_size=60))
 def test_no_html_breaks_the_reader(page):
     body = from_html(page)
-    assert all(0 <= m.offset and m.offset + m.length <= units(body.text) for m in body.marks)
+    assert all(m.offset >= 0 and m.offset + m.length <= units(body.text) for m in body.marks)
 
 
 @given(TEXT, st.lists(st.tuples(KINDS, st.integers(0, 60), st.integers(1, 60)), max_size=5))
@@ -96,7 +96,7 @@ def test_back_to_html_nothing_but_our_tags(text, drawn):
 def test_back_to_html_crossing_marks_are_nested_and_links_are_safe():
     marks = [Mark("bold", 0, 3), Mark("italic", 2, 3)]
     assert to_html("abcde", marks) == "<b>ab</b><b><i>c</i></b><i>de</i>"
-    assert to_html("x", [Mark("link", 0, 1, "https://a.test/?q=\"><script>")]).count("<") == 2
+    assert to_html("x", [Mark("link", 0, 1, 'https://a.test/?q="><script>')]).count("<") == 2
     assert to_html("x", [Mark("link", 0, 1, "javascript:alert(1)")]) == "x"
 
 
