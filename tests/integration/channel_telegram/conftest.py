@@ -1,21 +1,66 @@
 """The practice Telegram in a process of its own, and drivers that log in there."""
 
+import itertools
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from channel_telegram.channel import TelegramChannel
 from channel_telegram.settings import Settings
-from practice.telegram.process import running
+from practice.telegram.client import TelegramPractice
+from practice.telegram.platform import Ports
 
 from tests.integration.channel_telegram.recorder import Recorder, eventually
 from tests.integration.channel_telegram.world import TelegramWorld
 
+_NUMBERS = itertools.count(1)
+
+
+@dataclass
+class Telegram:
+    """A practice server: its ports, and a client of its API."""
+
+    ports: Ports
+    client: TelegramPractice
+
+
+@pytest.fixture(scope="module")
+def server():
+    """One practice server for a file of tests: a code may be sent again after 1 s, a difference holds 5 events."""
+    command = [sys.executable, "-m", "practice.telegram", "--resend", "1", "--difference-limit", "5"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        given = json.loads(process.stdout.readline())
+        given.pop("api_url")
+        yield Ports(**given)
+        process.terminate()
+
 
 @pytest.fixture
-async def telegram():
-    """One practice server for a test: a code may be sent again after 1 s, a difference holds 5 events."""
-    async with running(resend=1, difference_limit=5) as platform:
-        yield platform
+async def telegram(server):
+    """The server as a test may use it: no faults, nothing counted."""
+    async with TelegramPractice(server.api_url) as client:
+        await client.clear_faults()
+        await client.switch(deduplicate=True, one_connection_per_key=False, files_dc=0, unoccupied_is_error=False)
+        await client.reset_counts()
+        yield Telegram(server, client)
+
+
+@pytest.fixture
+def me():
+    """The number of this test's account; it exists once somebody puts it there."""
+    return f"+62811{next(_NUMBERS):07}"
+
+
+@pytest.fixture
+async def to(telegram):
+    """A customer nobody has written to."""
+    number = next(_NUMBERS)
+    phone = f"+62822{number:07}"
+    await telegram.client.put_user(phone, name="Pelanggan", username=f"Budi_{number}")
+    return phone
 
 
 @pytest.fixture
@@ -61,9 +106,9 @@ async def open_session(make_driver):
 
 
 @pytest.fixture
-async def signed_in(telegram, open_session):
-    """A session that is ready, and its host: the account is `recorder.ME`."""
-    host = Recorder()
+async def signed_in(telegram, open_session, me):
+    """A session that is ready, and its host."""
+    host = Recorder(me)
     return await log_in(telegram, open_session, host), host
 
 

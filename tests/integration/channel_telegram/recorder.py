@@ -13,13 +13,11 @@ from contracts.inbox import Deleted, Edited, Read, Received
 from contracts.state import DesiredAccount
 from servicekit.errors import Permanent
 
-ME = "+628110000001"
-
 
 class Recorder:
     """A Host in memory; `again()` is the host of the next session, with what lasts."""
 
-    def __init__(self, phone=ME, login_version=1, account_id="acc"):
+    def __init__(self, phone, login_version=1, account_id="acc") -> None:
         self.account = DesiredAccount(
             account_id=account_id, channel=Channel.TELEGRAM, version=login_version, status="active",
             settings={"client_id": phone}, login_version=login_version,

@@ -8,18 +8,17 @@ import pytest
 from servicekit.errors import Permanent
 
 from tests.integration.channel_telegram.conftest import log_in
-from tests.integration.channel_telegram.recorder import ME, Recorder, attempt, eventually, send
+from tests.integration.channel_telegram.recorder import Recorder, attempt, eventually, send
 
 
 @pytest.fixture
-def host():
-    return Recorder()
+def host(me):
+    return Recorder(me)
 
 
-@pytest.fixture
-async def me(telegram):
-    await telegram.client.put_user(ME, name="Toko")
-    return ME
+@pytest.fixture(autouse=True)
+async def _there(telegram, me):
+    await telegram.client.put_user(me, name="Toko")
 
 
 async def asked(host, status="awaiting_code"):
@@ -122,11 +121,10 @@ async def test_an_expired_code_says_so_and_can_be_sent_again(telegram, open_sess
     assert host.status == "ready"
 
 
-async def test_a_number_that_lives_elsewhere_is_followed(telegram, open_session, host, me):
+async def test_a_number_that_lives_elsewhere_is_followed(telegram, open_session, host, me, to):
     await telegram.client.put_user(me, home_dc=4)
     session = await log_in(telegram, open_session, host)
-    await telegram.client.put_user("+628220000001")
-    assert await send(session, attempt("+628220000001"))
+    assert await send(session, attempt(to))
     await session.close()
     later = host.again()
     session = await open_session(later)
@@ -143,7 +141,7 @@ async def test_a_number_that_lives_elsewhere_is_followed(telegram, open_session,
         ("SOMETHING_ELSE", "SOMETHING_ELSE"),
     ],
 )
-async def test_a_number_that_gets_no_code_is_asked_for_once(telegram, open_session, host, me, error, said):
+async def test_a_number_that_gets_no_code_is_asked_for_once(telegram, open_session, host, me, error, said):  # noqa: PLR0917  # fixtures
     await telegram.client.set_faults(refuse={"error": error, "code": 400, "method": "auth.sendCode"})
     await open_session(host)
     await eventually(lambda: host.status == "logged_out", what=f"logged out ({host.reports})")
@@ -160,12 +158,14 @@ async def test_a_number_that_gets_no_code_is_asked_for_once(telegram, open_sessi
     await asked(person)
 
 
-async def test_a_number_without_an_account_is_told_so(telegram, open_session, host):
+async def test_a_number_without_an_account_is_told_so(telegram, open_session):
+    nobody = "+628990000000"
+    host = Recorder(nobody)
     session = await open_session(host)
     await eventually(lambda: host.status in {"awaiting_code", "logged_out"}, what=str(host.reports))
     if host.status == "awaiting_code":
         with pytest.raises(Permanent, match="not_registered"):
-            await session.answer(host.challenge.id, await telegram.client.last_code(ME), resend=False)
+            await session.answer(host.challenge.id, await telegram.client.last_code(nobody), resend=False)
     assert host.status == "logged_out"
     assert "no Telegram account" in host.reason
 
@@ -200,23 +200,23 @@ async def test_without_an_application_it_says_what_is_missing(telegram, open_ses
     await eventually(lambda: host.status == "failed")
     assert "CHANNEL_TELEGRAM_API_ID" in host.reason
     assert "my.telegram.org" in host.reason
-    wrong = Recorder()
+    wrong = Recorder(me)
     await telegram.client.set_faults(refuse={"error": "API_ID_INVALID", "method": "auth.sendCode"})
     await open_session(wrong)
     await eventually(lambda: wrong.status == "failed")
     assert "CHANNEL_TELEGRAM_API_HASH" in wrong.reason
 
 
-async def test_another_number_logs_the_former_one_out(telegram, open_session, signed_in):
+async def test_another_number_logs_the_former_one_out(telegram, open_session, signed_in, me):
     session, host = signed_in
     await session.close()
-    other = "+628110000002"
+    other = "+628990000002"
     await telegram.client.put_user(other)
     changed = host.again(settings={"client_id": other}, login_version=2)
     session = await open_session(changed)
     await session.answer((await asked(changed)).id, await telegram.client.last_code(other), resend=False)
     assert (changed.status, changed.identity) == ("ready", other)
-    assert (await telegram.client.user(ME))["logins"] == 0
+    assert (await telegram.client.user(me))["logins"] == 0
 
 
 async def test_a_code_that_cannot_be_kept_is_not_asked_for_in_a_loop(telegram, open_session, host, me):
@@ -242,7 +242,7 @@ async def test_a_code_that_cannot_be_kept_is_not_asked_for_in_a_loop(telegram, o
     assert await telegram.client.last_code(me) == code
 
 
-async def test_no_secret_is_logged(telegram, open_session, host, me, caplog, capfd):
+async def test_no_secret_is_logged(telegram, open_session, host, me, caplog, capfd):  # noqa: PLR0917  # fixtures
     caplog.set_level(logging.DEBUG)
     await telegram.client.put_user(me, password="rahasia-sekali")
     session = await open_session(host)

@@ -9,7 +9,7 @@ BUDI = Person(7, 70, "Budi", "+628111", "Budi_Toko")
 
 
 class Memo:
-    def __init__(self):
+    def __init__(self) -> None:
         self.facts, self.writes = {}, 0
 
     async def remember(self, key, value):
@@ -21,7 +21,7 @@ class Memo:
 
 
 class Directory:
-    def __init__(self, *people):
+    def __init__(self, *people) -> None:
         self.people, self.asked = people, []
 
     async def by_phone(self, phone, name):

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from channelkit.protocol import Outgoing
-from contracts.commands import Attachment, Recipient
+from contracts.commands import Attachment, Recipient, SendMessage
 from servicekit.errors import Permanent
 from servicekit.logs import get_logger
 
@@ -21,6 +21,8 @@ _GONE = "0"
 """The id of a message that was sent and is no longer in the conversation."""
 _EXPIRED = ("FILE_REFERENCE_",)
 _STALE = {"PEER_ID_INVALID", "USER_ID_INVALID"}
+_NO_QUOTE = {"MESSAGE_ID_INVALID", "REPLY_MESSAGE_ID_INVALID", "REPLY_TO_INVALID"}
+"""The message to quote is no longer there: the answer goes without it."""
 
 
 class Account(Protocol):
@@ -71,7 +73,8 @@ class TelegramSender:
                 account.sent.add(int(known))
             for number in range(len(done), len(todo)):
                 key = random_id(out.platform_key(number))
-                done.append(await self._part(out.command.to, peer, todo[number], key))
+                quoted = _quoted(out.command) if number == 0 else None
+                done.append(await self._part(out.command.to, peer, todo[number], key, quoted))
                 if number + 1 < len(todo):
                     await out.part_sent(done[-1])
         except (TelegramError, ConnectionLost) as error:
@@ -84,11 +87,11 @@ class TelegramSender:
     async def close(self) -> None:
         """Nothing to close: the connection is the session's."""
 
-    async def _part(self, to: Recipient, peer: Peer, part: Part, key: int) -> str:
+    async def _part(self, to: Recipient, peer: Peer, part: Part, key: int, quoted: int | None) -> str:
         account = self._account
         with account.sent.sending():
             try:
-                message_id = await self._once(peer, part, key)
+                message_id = await self._once(peer, part, key, quoted)
             except TelegramError as error:
                 if error.name == "RANDOM_ID_DUPLICATE":
                     return await self._find(peer, part)
@@ -96,18 +99,20 @@ class TelegramSender:
                     await account.uploaded(part.attachment, anew=True)
                 elif error.name in _STALE:
                     peer = await account.peer(to, anew=True)
+                elif error.name in _NO_QUOTE and quoted:
+                    quoted = None
                 else:
                     raise
-                message_id = await self._once(peer, part, key)
+                message_id = await self._once(peer, part, key, quoted)
             account.sent.add(message_id)
         return str(message_id)
 
-    async def _once(self, peer: Peer, part: Part, key: int) -> int:
-        connection, body = self._account.connection, part.body
+    async def _once(self, peer: Peer, part: Part, key: int, quoted: int | None) -> int:
+        connection = self._account.connection
         if part.attachment is None:
-            return await messages.send_text(connection, peer, body.text, body.marks, key)
+            return await messages.send_text(connection, peer, part.body, key, quoted)
         media = await self._account.uploaded(part.attachment)
-        return await messages.send_media(connection, peer, media, body.text, body.marks, key)
+        return await messages.send_media(connection, peer, media, part.body, key, quoted)
 
     async def _find(self, peer: Peer, part: Part) -> str:
         """Return the id of a message the platform has already: the newest of ours that says the same."""
@@ -125,6 +130,12 @@ class TelegramSender:
 def random_id(platform_key: str) -> int:
     """Return a platform key as the signed 64 bits Telegram wants."""
     return int.from_bytes(bytes.fromhex(platform_key)[:8], "big", signed=True) or 1
+
+
+def _quoted(command: SendMessage) -> int | None:
+    """Return the message that a person's answer quotes, as Telegram counts them."""
+    number = command.thread.in_reply_to if command.thread else ""
+    return int(number) if number.isascii() and number.isdigit() and len(number) <= 10 else None
 
 
 def _says(message: Message, part: Part) -> bool:

@@ -8,6 +8,7 @@ from channelkit.protocol import Host, NeedsLogin, Restricted
 from contracts.commands import Attachment, Recipient, SendMessage
 from contracts.state import SessionStatus
 from servicekit import tasks
+from servicekit.clock import boottime
 from servicekit.errors import KurirError, Permanent
 from servicekit.logs import get_logger
 
@@ -31,6 +32,7 @@ from channel_telegram.vaultform import VaultForm
 
 _log = get_logger("channel_telegram.session")
 _LONGEST_PAUSE_SECONDS = 60.0
+_SHORT_BREAK_SECONDS = 3.0
 _LOG_OUT_WAIT_SECONDS = 20.0
 
 
@@ -55,6 +57,7 @@ class TelegramSession:
         self._complete = asyncio.Event()
         self._was_ready = False
         self._over = self._told_down = False
+        self._down_since = 0.0
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -170,7 +173,9 @@ class TelegramSession:
     async def _note_end(self, reason: str) -> None:
         self._over = True
         try:
-            await self.keep(self.form.model_copy(update={"ended": reason, "pending": None, "not_before": None, "asks": 0}))
+            await self.keep(
+                self.form.model_copy(update={"ended": reason, "pending": None, "not_before": None, "asks": 0})
+            )
         except KurirError as error:
             _log.warning("the end of a login was not kept", account=self._account_id, error=str(error))
 
@@ -183,6 +188,8 @@ class TelegramSession:
                 await self.host.report(SessionStatus.LOGGED_OUT, self.form.ended)
             elif not self._gateway.api.id or not self._gateway.api.hash:
                 await self.host.report(SessionStatus.FAILED, NO_API)
+            elif self.host.account.status == "deleting" and not (self.form.user_id or self.form.pending):
+                _log.info("nothing to log out of", account=self._account_id)
             elif not await self._login.waits():
                 await self._stay_connected()
         except KurirError as error:
@@ -204,7 +211,7 @@ class TelegramSession:
                 pause = 0.0
                 await self._live()
             except (TelegramError, ConnectionLost) as error:
-                if not await self._survived(error, pause):
+                if not await self._survived(error):
                     return
             except KurirError as error:  # NATS is away, or the lease lapsed for a moment
                 _log.info("reading begins anew", account=self._account_id, error=str(error))
@@ -232,7 +239,7 @@ class TelegramSession:
             await self._ready(person)
         elif self._told_down:
             await self._ready(person)
-        self._told_down = False
+        self._told_down, self._down_since = False, 0.0
         return True
 
     async def _live(self) -> None:
@@ -247,8 +254,8 @@ class TelegramSession:
         await self._inbound.run(self._link.current)
         raise ConnectionLost("the connection ended")
 
-    async def _survived(self, error: TelegramError | ConnectionLost, pause: float) -> bool:
-        """Return whether to connect again; *pause* is 0 at the first trouble after a good time."""
+    async def _survived(self, error: TelegramError | ConnectionLost) -> bool:
+        """Return whether to connect again; a break that lasts is reported."""
         if self._over:
             return False
         if isinstance(error, TelegramError) and (words := login_words(error)):
@@ -261,7 +268,8 @@ class TelegramSession:
         if not self._was_ready:
             await self.host.report(SessionStatus.FAILED, reason)
             return False
-        if pause > 0:
+        self._down_since = self._down_since or boottime()
+        if boottime() - self._down_since >= _SHORT_BREAK_SECONDS:
             self._told_down = True
             await self.host.report(SessionStatus.DEGRADED, reason)
         return True

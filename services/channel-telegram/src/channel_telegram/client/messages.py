@@ -10,7 +10,8 @@ from channel_telegram.client.connection import Connection
 from channel_telegram.client.errors import TelegramError
 from channel_telegram.client.parse import entities, message, person
 from channel_telegram.client.updates import people, read_difference, read_position
-from channel_telegram.model import Difference, Mark, Message, Peer, Person, Position
+from channel_telegram.formatting import Formatted
+from channel_telegram.model import Difference, Message, Peer, Person, Position
 
 _rpc: Any = _functions
 _tl: Any = _types
@@ -35,26 +36,28 @@ async def resolve_username(connection: Connection, username: str) -> Person | No
     return found[0] if isinstance(answer.peer, _tl.PeerUser) and found else None
 
 
-async def send_text(connection: Connection, peer: Peer, text: str, marks: tuple[Mark, ...], random_id: int) -> int:
+async def send_text(connection: Connection, peer: Peer, body: Formatted, random_id: int, quoted: int | None) -> int:
     """Send a message and return its id. A *random_id* seen before is refused as RANDOM_ID_DUPLICATE."""
     request = _rpc.messages.SendMessageRequest(
         peer=_tl.InputPeerUser(peer.id, peer.access_hash),
-        message=text,
-        entities=entities(marks) or None,
+        message=body.text,
+        entities=entities(body.marks) or None,
+        reply_to=_tl.InputReplyToMessage(quoted) if quoted else None,
         random_id=random_id,
     )
     return _sent_id(await connection.call(request), random_id)
 
 
 async def send_media(  # noqa: PLR0917  # what a message with a file is made of
-    connection: Connection, peer: Peer, media: Any, text: str, marks: tuple[Mark, ...], random_id: int
+    connection: Connection, peer: Peer, media: Any, body: Formatted, random_id: int, quoted: int | None
 ) -> int:
     """Send an uploaded file with its caption and return the message's id."""
     request = _rpc.messages.SendMediaRequest(
         peer=_tl.InputPeerUser(peer.id, peer.access_hash),
         media=media,
-        message=text,
-        entities=entities(marks) or None,
+        message=body.text,
+        entities=entities(body.marks) or None,
+        reply_to=_tl.InputReplyToMessage(quoted) if quoted else None,
         random_id=random_id,
     )
     return _sent_id(await connection.call(request), random_id)
