@@ -1,7 +1,10 @@
 """A message's content as parts: split where it is long, captions, files, bubbles."""
 
+import asyncio
+
+import pytest
 from channel_telegram.formatting import from_marks, units
-from channel_telegram.media import Uploads, kind
+from channel_telegram.media import StillUploading, Uploads, kind
 from channel_telegram.parts import LONGEST_CAPTION, LONGEST_TEXT, parts, split
 from channel_telegram.sender import random_id
 from contracts.commands import Attachment, Content
@@ -82,9 +85,39 @@ async def test_a_file_is_uploaded_once_until_it_expires():
         return len(asked)
 
     uploads = Uploads(kept=2)
-    assert [await uploads.get(file(), upload) for _ in range(3)] == [1, 1, 1]
+    assert [await uploads.get(file(), upload, 5) for _ in range(3)] == [1, 1, 1]
     uploads.forget(file())
-    assert await uploads.get(file(), upload) == 2
+    assert await uploads.get(file(), upload, 5) == 2
     for name in ("b", "c"):
-        await uploads.get(file(name=name), upload)
-    assert await uploads.get(file(), upload) == 5, "only two are kept"
+        await uploads.get(file(name=name), upload, 5)
+    assert await uploads.get(file(), upload, 5) == 5, "only two are kept"
+
+
+async def test_an_upload_outlives_the_patience_of_its_sender():
+    begun, done = 0, asyncio.Event()
+
+    async def upload(_attachment, _shown):
+        nonlocal begun
+        begun += 1
+        await done.wait()
+        return "there"
+
+    uploads = Uploads(kept=2)
+    with pytest.raises(StillUploading):
+        await uploads.get(file(), upload, 0.01)
+    done.set()
+    assert await uploads.get(file(), upload, 5) == "there"
+    assert begun == 1
+
+
+async def test_an_upload_that_failed_is_begun_anew():
+    async def fails(_attachment, _shown):
+        raise ConnectionError("gone")
+
+    async def works(_attachment, _shown):
+        return "there"
+
+    uploads = Uploads(kept=2)
+    with pytest.raises(ConnectionError, match="gone"):
+        await uploads.get(file(), fails, 5)
+    assert await uploads.get(file(), works, 5) == "there"

@@ -8,6 +8,7 @@ from channel_telegram.link import Link
 from channel_telegram.model import Person
 
 _NOBODY = {"USERNAME_NOT_OCCUPIED", "USERNAME_INVALID", "PHONE_NOT_OCCUPIED", "PHONE_NUMBER_INVALID"}
+_LONGEST_NAME = 64
 
 
 class PlatformDirectory:
@@ -18,7 +19,7 @@ class PlatformDirectory:
 
     async def by_phone(self, phone: str, name: str) -> Person | None:
         """Put the number into the account's contacts, as the app does, and see whose it is."""
-        return await _somebody(messages.import_contact(self._link.current, phone, name))
+        return await _somebody(messages.import_contact(self._link.current, phone, name[:_LONGEST_NAME]))
 
     async def by_handle(self, handle: str) -> Person | None:
         """Look a handle up."""

@@ -1,10 +1,12 @@
 """Attachments on their way out: each is uploaded once per account and used again."""
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from typing import Any, Literal
 
 from contracts.commands import Attachment
+from servicekit import tasks
 
 Kind = Literal["photo", "video", "audio", "voice", "document"]
 _PHOTOS = {"image/jpeg", "image/png", "image/webp"}
@@ -25,23 +27,46 @@ def kind(attachment: Attachment) -> Kind:
     return "video" if content_type == "video/mp4" else "document"
 
 
+class StillUploading(ConnectionError):  # noqa: N818
+    """Nobody's fault: the message waits for its file."""
+
+
 class Uploads:
-    """What the platform gave for files it has, the least used leaving first."""
+    """What the platform gave for files it has, the least used leaving first.
+
+    An upload goes on when its sender has run out of time: the next try finds it done, or further.
+    """
 
     def __init__(self, kept: int) -> None:
         self._kept = kept
-        self._known: OrderedDict[tuple[str, Kind], Any] = OrderedDict()
+        self._known: OrderedDict[tuple[str, Kind], asyncio.Task[Any]] = OrderedDict()
 
-    async def get(self, attachment: Attachment, upload: Callable[[Attachment, Kind], Awaitable[Any]]) -> Any:
-        """Return what `send_media` takes, uploading what is not known. Raises what *upload* raises."""
+    async def get(
+        self, attachment: Attachment, upload: Callable[[Attachment, Kind], Awaitable[Any]], seconds: float
+    ) -> Any:
+        """Return what `send_media` takes, uploading what is not known. Raises what *upload* raises.
+
+        Raises StillUploading after so many seconds.
+        """
         key = (attachment.object, kind(attachment))
         if key not in self._known:
-            self._known[key] = await upload(attachment, key[1])
-            if len(self._known) > self._kept:
-                self._known.popitem(last=False)
+            self._known[key] = asyncio.ensure_future(upload(attachment, key[1]))
+            while len(self._known) > self._kept:
+                self._known.popitem(last=False)[1].cancel()
+        task = self._known[key]
         self._known.move_to_end(key)
-        return self._known[key]
+        await asyncio.wait([task], timeout=seconds)
+        if not task.done():
+            raise StillUploading(f"{attachment.filename} is still being uploaded")
+        if task.cancelled() or task.exception():
+            self._known.pop(key, None)
+        return await task
 
     def forget(self, attachment: Attachment) -> None:
         """Drop a file whose reference has expired."""
         self._known.pop((attachment.object, kind(attachment)), None)
+
+    async def close(self) -> None:
+        """Give up what is still being uploaded."""
+        await tasks.end(self._known.values())
+        self._known.clear()

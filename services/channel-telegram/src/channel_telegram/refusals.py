@@ -13,6 +13,8 @@ from channel_telegram.client.errors import ConnectionLost, TelegramError
 from channel_telegram.settings import Settings
 
 RETRY_SECONDS = 5.0
+_UNSAID_SECONDS = 60
+"""Where Telegram says wait, and not for how long."""
 PERMANENT = {
     "USER_PRIVACY_RESTRICTED": "privacy_restricted",
     "PRIVACY_PREMIUM_REQUIRED": "privacy_restricted",
@@ -55,6 +57,7 @@ PEER_FLOOD = (
     "Telegram limits this account: it wrote to too many people who do not know it. Until then it can write only to people "
     "who have its number. @SpamBot in the app says for how long; slow down, or let people write first"
 )
+FROZEN = "Telegram has frozen this account: it can send nothing until its owner's appeal, in the app, is granted"
 CONTACTS_LIMIT = "Telegram takes no more new contacts from this account for now"
 
 
@@ -82,14 +85,16 @@ class Refusals:
     def _refusal(self, error: TelegramError, *, claimed: bool) -> Exception:  # noqa: PLR0911  # one line per kind
         if words := login_words(error):
             return NeedsLogin(words)
-        if error.name == "PEER_FLOOD":
-            return self._restricted(self._settings.peer_flood_wait_seconds, PEER_FLOOD)
+        if error.name == "PEER_FLOOD" or error.name.startswith("FROZEN_"):
+            words = PEER_FLOOD if error.name == "PEER_FLOOD" else FROZEN
+            return self._restricted(self._settings.peer_flood_wait_seconds, words)
         if error.name == "CONTACTS_LIMIT":
             return self._restricted(self._settings.contacts_wait_seconds, CONTACTS_LIMIT)
         if error.name.startswith("SLOWMODE_WAIT"):
             return Retry(max(1, error.number), error.words)
         if error.code == 420:
-            return self._restricted(max(1, error.number), f"Telegram asks this account to wait {error.number} s")
+            seconds = error.number or _UNSAID_SECONDS
+            return self._restricted(seconds, f"Telegram asks this account to wait {seconds} s ({error.name})")
         if error.name in PERMANENT:
             return Permanent(PERMANENT[error.name], error.words)
         if error.code in {400, 403, 404, 406}:

@@ -3,20 +3,22 @@
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from channelkit.protocol import Outgoing
+from channelkit.protocol import NotClaimed, OutcomeUnknown, Outgoing
 from contracts.commands import Attachment, Recipient, SendMessage
-from servicekit.errors import Permanent
+from servicekit.errors import Permanent, Retry, Unavailable
 from servicekit.logs import get_logger
 
 from channel_telegram.client import messages
 from channel_telegram.client.connection import Connection
 from channel_telegram.client.errors import ConnectionLost, TelegramError
+from channel_telegram.media import StillUploading
 from channel_telegram.model import Message, Peer
 from channel_telegram.parts import Part, parts
 from channel_telegram.sent import SentIds
 
 _log = get_logger("channel_telegram.sender")
 _LOOK_BACK = 100
+_UPLOAD_LOOK_SECONDS = 2.0
 _GONE = "0"
 """The id of a message that was sent and is no longer in the conversation."""
 _EXPIRED = ("FILE_REFERENCE_",)
@@ -79,6 +81,10 @@ class TelegramSender:
                     await out.part_sent(done[-1])
         except (TelegramError, ConnectionLost) as error:
             raise await account.judged(error, claimed=claimed) from error
+        except StillUploading as error:
+            raise Retry(_UPLOAD_LOOK_SECONDS, str(error)) from error
+        except Unavailable as error:
+            raise (OutcomeUnknown(str(error)) if claimed else NotClaimed("nats_away")) from error
         return done
 
     async def abandon(self) -> None:

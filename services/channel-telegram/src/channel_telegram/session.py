@@ -112,6 +112,7 @@ class TelegramSession:
         """End the connection and everything that runs on it."""
         self._over = True
         await tasks.end([self._task])
+        await self._uploads.close()
         await self._link.close()
 
     # -- for senders
@@ -131,13 +132,13 @@ class TelegramSession:
         """Return a file the platform has, uploading it if need be. Raises Permanent, TelegramError, ConnectionLost."""
         if anew:
             self._uploads.forget(attachment)
-        return await self._uploads.get(attachment, self._upload)
+        return await self._uploads.get(attachment, self._upload, self._settings.request_timeout_seconds)
 
     async def judged(self, error: Exception, *, claimed: bool) -> Exception:
         """Return what the kit must hear of an error; a login that is no longer good is noted for good."""
         judged = self._refusals.judge(error, claimed=claimed)
         if isinstance(judged, NeedsLogin):
-            await self._note_end(str(judged))
+            await self.end(str(judged))
         return judged
 
     async def _upload(self, attachment: Attachment, kind: Kind) -> Any:
