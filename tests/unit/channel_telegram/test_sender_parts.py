@@ -42,8 +42,8 @@ class Attempt:
 async def test_bubbles_an_earlier_holder_sent_are_not_sent_again(monkeypatch, before, sent):
     texts = []
 
-    async def send_text(_connection, _peer, text, _marks, _key):
-        texts.append(text)
+    async def send_text(_connection, _peer, body, _key, _quoted):
+        texts.append(body.text)
         return 100 + len(texts)
 
     monkeypatch.setattr(module.messages, "send_text", send_text)
