@@ -24,9 +24,9 @@ from tests.integration.channel_telegram.recorder import Recorder, attempt, event
         ("AUTH_KEY_UNREGISTERED", True, "no longer knows"),
     ],
 )
-async def test_logged_out_from_the_phone_it_knows_at_once(
+async def test_logged_out_from_the_phone_it_knows_at_once(  # noqa: PLR0917  # fixtures
     telegram, signed_in, me, open_session, error, forget_keys, said
-):  # noqa: PLR0917  # fixtures
+):
     _, host = signed_in
     began = time.monotonic()
     await telegram.client.log_out(me, error, forget_keys=forget_keys)
