@@ -73,11 +73,14 @@ class WhatsAppSender:
             wanted, claimed = parts.parts(out.command.content), False
             if not any(part.text or part.attachment for part in wanted):
                 raise Permanent("empty_message", "there is neither text nor file")
-            for index in range(len(out.parts_done), len(wanted)):
+            while (index := len(out.parts_done)) < len(wanted):
                 message = await self._prepare(page, wid, wanted[index])
                 if not claimed:
-                    await self._claim(page, message, out)
+                    await self._claim(message, out)
                     claimed = True
+                    if len(out.parts_done) != index:  # the claim has just read what an earlier holder sent
+                        await message.forget()
+                        continue
                 message_id = parts.message_id(out.platform_key(index))
                 await self._hand(message, message_id)
                 await out.part_sent(message_id)
@@ -128,12 +131,11 @@ class WhatsAppSender:
             await page.typing(wid, seconds)
             await asyncio.sleep(seconds)
 
-    async def _claim(self, page: WhatsAppPage, message: "_Message", out: Outgoing) -> None:
+    async def _claim(self, message: "_Message", out: Outgoing) -> None:
         try:
             await out.claim()
         except BaseException:
-            if message.token:
-                await asyncio.shield(_forget(page, message.token))
+            await asyncio.shield(message.forget())
             raise
 
     async def _hand(self, message: "_Message", message_id: str) -> None:
@@ -178,6 +180,11 @@ class _Message:
     def __init__(self, page: WhatsAppPage, wid: str, text: str, file: File | None, token: str) -> None:
         self.page, self.wid, self.token = page, wid, token
         self._text, self._file = text, file
+
+    async def forget(self) -> None:
+        """Give the file in the page back: this part is not sent now."""
+        if self.token:
+            await _forget(self.page, self.token)
 
     async def send(self, message_id: str) -> Handed:
         if self._file is None:

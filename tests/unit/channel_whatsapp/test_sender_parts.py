@@ -1,0 +1,80 @@
+"""What an earlier holder sent is known once the attempt is claimed: WhatsApp would deliver it a second time."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+
+import pytest
+from channel_whatsapp.page import Handed
+from channel_whatsapp.sender import WhatsAppSender
+from contracts.commands import Attachment, Content, Recipient, SendMessage
+
+
+class Page:
+    """A page that takes everything."""
+
+    def __init__(self) -> None:
+        self.sent: list[str] = []
+        self.held: set[str] = set()
+
+    async def take_in(self, _file):
+        self.held.add("t1")
+        return "t1"
+
+    async def forget(self, token):
+        self.held.discard(token)
+
+    async def send_text(self, _wid, _message_id, text):
+        self.sent.append(text)
+        return Handed(result="OK", ack=1)
+
+    async def send_file(self, _wid, _message_id, token, _file, text):
+        self.held.discard(token)
+        self.sent.append(f"file {text}")
+        return Handed(result="OK", ack=1)
+
+
+class Attempt:
+    """Its claim reads from the ledger what was sent before."""
+
+    def __init__(self, command, before) -> None:
+        self.command, self.parts_done, self._before = command, [], before
+
+    async def claim(self):
+        self.parts_done[:] = self._before
+
+    async def part_sent(self, platform_id):
+        self.parts_done.append(platform_id)
+
+    def platform_key(self, part=0):
+        return f"{part:032x}"
+
+
+def account_on(page):
+    async def answering(answer, *_):
+        return answer
+
+    life = SimpleNamespace(sending=asyncio.Lock(), ready_page=lambda _: answering(page))
+    peers = SimpleNamespace(reach=lambda *_: answering("628@c.us"))
+    host = SimpleNamespace(get_media=lambda _: answering(b"jpg"))
+    return SimpleNamespace(
+        life=life, peers=peers, host=host, typing_seconds=0.0, fates=SimpleNamespace(handed=lambda _: None)
+    )
+
+
+@pytest.mark.parametrize(
+    ("before", "sent"), [([], ["file a", "b", "c"]), (["x"], ["b", "c"]), (["x", "y"], ["c"]), (["x", "y", "z"], [])]
+)
+async def test_bubbles_an_earlier_holder_sent_are_not_sent_again(before, sent):
+    page = Page()
+    file = Attachment(object="o", filename="foto.jpg", content_type="image/jpeg", size=3)
+    command = SendMessage(
+        id="r", source="campaigns", account_id="acc", row="r", batch="c.1", to=Recipient(address="+628123456789"),
+        not_after=datetime.now(UTC) + timedelta(hours=1),
+        content=Content(text="a", bubbles=["b", "c"], attachments=[file]),
+    )  # fmt: skip
+    ids = await WhatsAppSender(account_on(page)).send(Attempt(command, before), lambda: None)
+    assert page.sent == sent
+    assert list(ids)[: len(before)] == before
+    assert len(ids) == 3
+    assert not page.held
