@@ -5,10 +5,12 @@ from collections.abc import Awaitable
 from datetime import timedelta
 
 from contracts import subjects
+from contracts.commands import Content
 from contracts.inbox import Received
-from contracts.state import SuppressionEntry
+from contracts.state import LedgerEntry, SuppressionEntry
 from servicekit.clock import utcnow
 from servicekit.kv import Bucket
+from servicekit.ledger import Ledger
 from servicekit.secrets import AddressHasher
 
 from channelkit.suite.base import Rules
@@ -73,6 +75,21 @@ class SendingRules(Rules):
         await eventually(lambda: _is(rig.waiting("acc"), 0), 10, "the copies to be acknowledged")
         assert await world.copies(command) == 1
         assert {what for what, _ in await rig.ends(command)} == {"sent"}
+
+    async def test_bubbles_that_are_out_are_not_sent_again(self, rig: Rig, world: World) -> None:
+        """A holder died between two bubbles: what the ledger says was sent is learnt by the claim, and only the rest goes."""
+        if not world.driver().capabilities.bubbles:
+            return
+        await rig.replica()
+        await rig.log_in("acc")
+        whole, rest = [rig.command("acc", content=Content(text="satu", bubbles=["dua"])) for _ in range(2)]
+        halfway = LedgerEntry(state="released", token="of the dead", parts_done=["1"], at=utcnow())  # noqa: S106
+        await Ledger(rig.bus, rig.channel).write(rest.ledger_key, halfway, 0)
+        await rig.send(whole, rest)
+        assert len((await rig.end(whole, "sent"))["platform_ids"]) == 2
+        ids = (await rig.end(rest, "sent"))["platform_ids"]
+        assert (len(ids), ids[0]) == (2, "1")
+        assert [await world.copies(c) for c in (whole, rest)] == [1, 0]
 
     async def test_a_deferred_message_is_sent_later(self, rig: Rig, world: World) -> None:
         """By the lane itself, or by the next attempt, which the event asks for."""
