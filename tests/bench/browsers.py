@@ -48,8 +48,7 @@ async def _measure(browsers: Browsers, practice, path: Path) -> list[Figure]:
                 totals[number + 1] = await asyncio.to_thread(_browsers_mb)
         driver = await asyncio.to_thread(_driver_mb)
         marginal = (totals[AT[-1]] - totals[AT[0]]) / (AT[-1] - AT[0])
-        freed, seconds = await _given_back(opened.pop())
-        share = freed / marginal
+        share, seconds = await _given_back(opened.pop())
     finally:
         await asyncio.gather(*(browser.close(20) for browser in opened))
     return [
@@ -84,16 +83,17 @@ async def _logged_in(browsers: Browsers, practice, profile: Path, phone: str) ->
 
 
 async def _given_back(browser: RunningBrowser) -> tuple[float, float]:
-    """Return the MB that all browsers together take less 2 s after the close, and how long the close took.
+    """Return the share of its memory that is back 2 s after the close, and how long the close took.
 
-    All together: of the closed one's own PSS, a part was of the program itself, which the others go on sharing.
+    What the driver takes more afterwards counts as kept; what other accounts' pages do meanwhile is theirs.
     """
-    before = await asyncio.to_thread(_browsers_mb)
+    own, driver = await browser.memory_bytes() / 1e6, await asyncio.to_thread(_driver_mb)
     began = time.perf_counter()
     assert await browser.close(20)
     seconds = time.perf_counter() - began
     await asyncio.sleep(max(0.0, GIVEN_BACK_SECONDS - seconds))
-    return before - await asyncio.to_thread(_browsers_mb), seconds
+    kept = await browser.memory_bytes() / 1e6 + max(0.0, await asyncio.to_thread(_driver_mb) - driver)
+    return 1 - kept / own, seconds
 
 
 def _browsers_mb() -> float:

@@ -29,6 +29,7 @@ from tests.bench import (
     lane,
     lists,
     memory,
+    whatsapp,
     worker_off,
 )
 from tests.bench.measure import Figure, stores
@@ -69,6 +70,7 @@ FIGURES: dict[str, Once | PerStore] = {
     "worker-off": Once(worker_off.measure),
     "memory": Once(memory.measure),
     "browsers": Once(browsers.measure),
+    "whatsapp": Once(whatsapp.measure),
     "flat": PerStore(flat.measure),
     "footprint": PerStore(footprint.measure),
     "bad-account": Once(bad_account.measure),

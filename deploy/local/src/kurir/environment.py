@@ -37,6 +37,7 @@ def service_environment(name: str, home: Home, keys: Keys, endpoints: Endpoints,
         f"{prefix}_HOST": "127.0.0.1",
         f"{prefix}_PORT": str(port),
         f"{prefix}_DATA_DIR": str(home.media),
+        f"{prefix}_PROFILES": str(home.folder / "profiles"),
         "KURIR_INSTANCE_ID": home.instance(name),
         **rehearsal.environment(SERVICES[name].channel, endpoints.practice),
     }
