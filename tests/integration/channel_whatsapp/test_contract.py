@@ -4,6 +4,7 @@
 import itertools
 
 import pytest
+import pytest_asyncio
 from channel_whatsapp.channel import WhatsAppChannel
 from channel_whatsapp.parts import message_id
 from channelkit.contract import ChannelContract
@@ -14,6 +15,8 @@ from contracts.ids import platform_key
 from contracts.state import ShownChallenge
 from servicekit.kv import Bucket
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 
 class WhatsAppWorld:
     """The practice WhatsApp as the suite needs it."""
@@ -23,6 +26,7 @@ class WhatsAppWorld:
     def __init__(self, whatsapp, settings) -> None:
         self.whatsapp, self._settings = whatsapp, settings
         self.rig: Rig | None = None
+        self.scanned: list[str] = []
         self._numbers = itertools.count()
         self._phones: dict[str, str] = {}
         self.drivers: list[WhatsAppChannel] = []
@@ -50,6 +54,7 @@ class WhatsAppWorld:
         bucket = Bucket(self.rig.bus, subjects.bucket("sessions", self.channel), ShownChallenge)
         shown = (await bucket.get(subjects.shown_key(account_id))).value
         text = self.rig.sealer.open(shown.sealed, sealing.shown(account_id)).decode()
+        self.scanned.append(text)
         await self.whatsapp.scan(text, self.phone(account_id))
 
     def phone(self, account_id):
@@ -70,7 +75,7 @@ class WhatsAppWorld:
 class TestWhatsAppChannel(ChannelContract):
     """All of it."""
 
-    @pytest.fixture
+    @pytest_asyncio.fixture(loop_scope="module")
     async def world(self, whatsapp, settings):
         await whatsapp.put_range("+628110000000", 10)
         await whatsapp.put_range("+628130000000", 100, exists=False)
@@ -81,7 +86,7 @@ class TestWhatsAppChannel(ChannelContract):
         for driver in made.drivers:
             await driver.close()
 
-    @pytest.fixture
+    @pytest_asyncio.fixture(loop_scope="module")
     async def rig(self, contract_nats_url, world):
         """The world scans what the rig's replicas show."""
         world.rig = Rig(contract_nats_url, world)

@@ -24,7 +24,9 @@ class WhatsAppChannel:
     """Implements protocol.ChannelDriver."""
 
     channels: Sequence[Channel] = (Channel.WHATSAPP,)
-    capabilities = Capabilities(can_ask=True, exclusive_session=True, send_timeout_seconds=60.0, parts=parts.count)
+    capabilities = Capabilities(
+        can_ask=True, exclusive_session=True, parts=parts.count, send_timeout_seconds=60.0, close_seconds=30.0
+    )
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings

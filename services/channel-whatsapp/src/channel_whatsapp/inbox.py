@@ -7,8 +7,9 @@ as well, so what came while nobody was there, or was told to a process that died
 import asyncio
 import time
 from collections import OrderedDict
+from collections.abc import Coroutine
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from channelkit.protocol import Host, Inbound
 from contracts.channels import Channel
@@ -16,7 +17,7 @@ from contracts.commands import Attachment, Recipient
 from contracts.ids import inbound_id
 from contracts.inbox import Deleted, Delivered, Edited, Read, Received
 from servicekit.clock import utcnow
-from servicekit.errors import Conflict
+from servicekit.errors import KurirError
 from servicekit.logs import get_logger
 
 from channel_whatsapp.messages import DELIVERED, READ, ChatMessage, message
@@ -24,6 +25,7 @@ from channel_whatsapp.page import PageGone, PageRefused, WhatsAppPage
 from channel_whatsapp.parts import is_ours
 from channel_whatsapp.peers import Peers, is_group, is_nobody
 
+T = TypeVar("T")
 _log = get_logger("channel_whatsapp.inbox")
 _OVERLAP_SECONDS = 600
 """Messages come in the order WhatsApp's server had them, not in that of their times: so far back is looked again."""
@@ -51,6 +53,8 @@ class Inbox:
         self._told: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self._seen: OrderedDict[str, int] = OrderedDict()
         """Ids published lately → their times."""
+        self._receipted: OrderedDict[str, type[Delivered]] = OrderedDict()
+        """Ids of ours → the latest receipt published."""
         self._at = 0
         self._loaded = False
 
@@ -60,40 +64,54 @@ class Inbox:
 
     async def run(self, page: WhatsAppPage) -> None:
         """Catch up, then handle what is told, until cancelled or the page goes away (PageGone)."""
-        await self._load()
-        for found in await page.since(max(0, self._at - _OVERLAP_SECONDS), _PER_CHAT):
-            await self._message(page, found)
-            await self._receipt_of(found)
+        since = await self._load()
+        for found in await page.since(since, _PER_CHAT):
+            await self._safely(self._caught_up(page, found), found.id)
         await self._save()
         while True:
             await self._handle(page, await self._told.get())
             if self._told.empty():
                 await self._save()
 
-    async def _load(self) -> None:
-        if self._loaded:
-            return
-        kept = await self._host.cursor()
-        self._at = int(kept.get(_NOW, 0)) or int(time.time())  # a new account's past is not imported
-        self._seen.update(dict.fromkeys(kept.get(_RECENT, "").split(), self._at))
-        self._loaded = True
+    async def _load(self) -> int:
+        """Return from when on (seconds) to look: a new account's past is not imported."""
+        if not self._loaded:
+            kept = await self._host.cursor()
+            self._at = int(kept.get(_NOW, 0))
+            self._seen.update(dict.fromkeys(kept.get(_RECENT, "").split(), self._at))
+            self._loaded = True
+        if self._at:
+            return self._at - _OVERLAP_SECONDS
+        self._at = int(time.time())
+        return self._at
 
     async def _handle(self, page: WhatsAppPage, told: dict[str, Any]) -> None:
+        match told["kind"]:
+            case "message":
+                work = self._message(page, message(told["message"]))
+            case "ack":
+                work = self._receipts(told["ack"], told["chat"], told["chatPhone"], told["ids"])
+            case "edited":
+                work = self._edited(message(told["message"]))
+            case _:
+                work = self._deleted(told["id"], told["chat"], told["chatPhone"])
+        await self._safely(work, str(told.get("id", "")))
+
+    async def _safely(self, work: Coroutine[Any, Any, None], platform_id: str) -> None:
+        """One strange message must not stop the others: it is written down, and counts as read."""
+        account_id = self._host.account.account_id
         try:
-            match told["kind"]:
-                case "message":
-                    await self._message(page, message(told["message"]))
-                case "ack":
-                    await self._receipts(told["ack"], told["chat"], told["chatPhone"], told["ids"])
-                case "edited":
-                    await self._edited(message(told["message"]))
-                case "deleted":
-                    await self._deleted(told["id"], told["chat"], told["chatPhone"])
-        except (PageGone, Conflict):
-            self._told.put_nowait(told)
+            await work
+        except (PageGone, KurirError):
             raise
-        except Exception as error:  # one strange message must not stop the others
-            _log.error("not read", account=self._host.account.account_id, kind=told.get("kind"), exc_info=error)
+        except Exception as error:
+            _log.error("not read", account=account_id, exc_info=error)
+            _keep(self._seen, platform_id, self._at)
+            await self._host.dead_letter(platform_id.encode(), repr(error), inbound_id(account_id, platform_id, "dead"))
+
+    async def _caught_up(self, page: WhatsAppPage, found: ChatMessage) -> None:
+        await self._message(page, found)
+        await self._receipt_of(found)
 
     async def _message(self, page: WhatsAppPage, found: ChatMessage) -> None:
         if found.id in self._seen or not self._wanted(found):
@@ -160,7 +178,9 @@ class Inbox:
             return
         conversation = await self._account.peers.address(chat, phone)
         for platform_id in filter(is_ours, ids):
-            kind = Read if ack >= READ else Delivered
+            kind: type[Delivered] = Read if ack >= READ else Delivered
+            if self._receipted.get(platform_id) in {kind, Read}:
+                continue
             event = kind(
                 account_id=self._host.account.account_id,
                 channel=Channel.WHATSAPP,
@@ -169,6 +189,7 @@ class Inbox:
                 at=utcnow(),
             )
             await self._publish(event, platform_id, kind.__name__)
+            _keep(self._receipted, platform_id, kind)
 
     async def _edited(self, found: ChatMessage) -> None:
         if not self._wanted(found):
@@ -201,9 +222,7 @@ class Inbox:
         await self._host.publish(event, inbound_id(self._host.account.account_id, platform_id, what))
 
     def _note(self, found: ChatMessage) -> None:
-        self._seen[found.id] = found.at
-        while len(self._seen) > _SEEN:
-            self._seen.popitem(last=False)
+        _keep(self._seen, found.id, found.at)
         self._at = max(self._at, found.at)
 
     async def _save(self) -> None:
@@ -214,3 +233,9 @@ class Inbox:
 def _name(found: ChatMessage, content_type: str) -> str:
     ending = content_type.partition(";")[0].rpartition("/")[2]
     return f"{found.kind or 'file'}.{ending or 'bin'}"
+
+
+def _keep(lately: OrderedDict[str, T], platform_id: str, value: T) -> None:
+    lately[platform_id] = value
+    while len(lately) > _SEEN:
+        lately.popitem(last=False)

@@ -1,7 +1,7 @@
 """The life of one account's browser: opened, tended, started anew when it breaks, sealed, put to sleep, closed."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from typing import Any, Literal
 
 from channelkit.browser.account import AccountBrowser
@@ -28,7 +28,7 @@ _STEADY_SECONDS = 600.0
 
 Next = Literal["seal", "sleep"]
 """What is to be done with a healthy browser: put its profile into the vault and go on, or close it until there is work."""
-Tend = Callable[[WhatsAppPage], Awaitable[Next]]
+Tend = Callable[[WhatsAppPage], Coroutine[Any, Any, Next]]
 
 
 class Life:
@@ -158,7 +158,9 @@ class Life:
                 timeout_seconds=settings.beat_timeout_seconds,
             )
         )
-        tending = asyncio.ensure_future(tend(page))
+        tending = asyncio.create_task(tend(page))
+        for task in (watching, tending):
+            task.add_done_callback(_heard)
         try:
             await asyncio.wait({watching, tending}, return_when=asyncio.FIRST_COMPLETED)
             if watching.done():
@@ -178,6 +180,12 @@ class Life:
     async def _pinned(self, route: Route) -> None:
         assert self._settings.page_file is not None
         await route.fulfill(path=self._settings.page_file, content_type="text/html; charset=utf-8")
+
+
+def _heard(task: asyncio.Task[Any]) -> None:
+    """What breaks one of two tasks breaks the other too: it is told once."""
+    if not task.cancelled():
+        task.exception()
 
 
 def _words(error: Exception) -> str:

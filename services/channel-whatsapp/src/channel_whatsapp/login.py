@@ -60,99 +60,104 @@ class Login:
     login_seconds: float
     challenge: Challenge | None = None
     _began: float = field(default_factory=boottime)
-    _stage: str = ""
+    _scene: str = ""
     _since: float = 0.0
     _shown: str = ""
-    _code_until: float = 0.0
+    _again_at: float = 0.0
 
     async def until_ready(self) -> State:
         """Return the ready page's state. Raises LoggedOut, NobodyCame, PageGone."""
         while True:
             state = await self.page.state()
-            stage = state.stage if state else "loading"
-            if stage != self._stage:
-                self._stage, self._since = stage, boottime()
-            if state and stage == "ready":
+            if state and state.stage == "ready":
                 return state
             if self.session.logged_out_because is not None:
-                raise LoggedOut(self.session.logged_out_because)
+                raise LoggedOut(in_words(self.session.logged_out_because))
             await self._step(state)
             await self.session.changed(_LOOK_SECONDS)
 
     async def renew(self) -> None:
         """Show a new code: a person asked for it."""
-        self._shown, self._code_until = "", 0.0
+        self._shown, self._again_at = "", 0.0
         if self.session.account.login == "qr":
             await self.page.refresh_qr()
 
     async def _step(self, state: State | None) -> None:
+        stage = state.stage if state else "loading"
+        code = await self._code(state) if state and stage == "qr" else ""
+        scene = "code" if code else stage
+        if scene != self._scene:
+            self._scene, self._since = scene, boottime()
         lasted = boottime() - self._since
-        if state and state.stage == "blocked":
+        if state and stage == "blocked":
             await self._ask_person(state.why_blocked)
-        elif state and state.stage == "qr":
-            await self._unlinked(state, lasted)
-        elif lasted > (self.load_seconds if self._stage == "loading" else _STRANGE_SECONDS):
+        elif code:
+            await self._offer(code)
+        elif lasted > (self.load_seconds if stage == "loading" else min(_STRANGE_SECONDS, self.load_seconds)):
             await self._ask_person("WhatsApp shows a screen that Kurir does not know")
-        elif self.challenge is not None:  # somebody has scanned: the chats are loading
+        elif stage == "loading" and self.challenge is not None:  # somebody has used the code
             self.challenge, self._shown = None, ""
             await self.session.host.report(SessionStatus.CONNECTING, "linked; the chats are loading")
 
-    async def _unlinked(self, state: State, lasted: float) -> None:
+    async def _code(self, state: State) -> str:
         if state.idle:
             await self.page.refresh_qr()
-            return
-        code = await self.page.qr()
-        if code and self.known:
+        return await self.page.qr()
+
+    async def _offer(self, code: str) -> None:
+        if self.known:
             raise LoggedOut("WhatsApp no longer knows this device")
         if boottime() - self._began > self.login_seconds:
             raise NobodyCame
-        if code and self.session.account.login == "pairing":
+        if self.session.account.login == "pairing":
             await self._pair()
-        elif code:
-            await self._show_qr(code)
-        elif lasted > _STRANGE_SECONDS and boottime() > self._code_until:
-            await self._ask_person("WhatsApp asks for something else than its QR code")
-
-    async def _show_qr(self, code: str) -> None:
-        if code == self._shown:
-            return
-        await self._show("qr", code, _QR_SECONDS, SessionStatus.AWAITING_QR)
+        elif code != self._shown:
+            await self._show("qr", code, _QR_SECONDS)
 
     async def _pair(self) -> None:
-        if boottime() < self._code_until:
+        if boottime() < self._again_at:
             return
         assert self.session.account.phone is not None
         try:
             code = await self.page.pairing_code(self.session.account.phone)
         except PageRefused as error:
-            self._code_until = boottime() + _QR_SECONDS  # asking too often is refused for longer
+            self._again_at = boottime() + _QR_SECONDS  # asking too often is refused for longer
             await self._ask_person(f"WhatsApp gave no pairing code: {error.words}")
             return
         shown = f"{code[:4]}-{code[4:]}" if len(code) == 8 and "-" not in code else code
-        await self._show("code_to_enter", shown, _PAIRING_SECONDS, SessionStatus.AWAITING_QR)
+        await self._show("code_to_enter", shown, _PAIRING_SECONDS)
 
-    async def _show(
-        self, kind: Literal["qr", "code_to_enter"], code: str, seconds: float, status: SessionStatus
-    ) -> None:
-        self._shown, self._code_until = code, boottime() + seconds
+    async def _show(self, kind: Literal["qr", "code_to_enter"], code: str, seconds: float) -> None:
+        self._shown, self._again_at = code, boottime() + seconds
         hint = self.session.account.phone or "" if kind == "code_to_enter" else ""
         self.challenge = Challenge(
             id=digest("whatsapp", code), kind=kind, hint=hint, expires_at=utcnow() + timedelta(seconds=seconds)
         )
-        await self.session.host.report(status, challenge=self.challenge, shown=Shown(kind, code.encode()))
+        await self.session.host.report(
+            SessionStatus.AWAITING_QR, challenge=self.challenge, shown=Shown(kind, code.encode())
+        )
 
     async def _ask_person(self, reason: str) -> None:
-        """Say what is wrong, in our words and the page's, with a picture: once for each screen."""
-        words = await self.page.words()
-        seen = f"{reason} {words}"
-        if seen == self._shown:
-            return
-        self._shown = seen
-        expires = utcnow() + timedelta(minutes=_PERSON_MINUTES)
-        self.challenge = Challenge(
-            id=digest("screen", seen, expires), kind="person", hint=words[:200], expires_at=expires
-        )
-        picture = await self.session.screenshot()
-        shown = Shown("image/png", picture) if picture else None
-        said = f"{reason}: “{words}”" if words else reason
-        await self.session.host.report(SessionStatus.AWAITING_PERSON, said[:500], challenge=self.challenge, shown=shown)
+        self.challenge = await ask_person(self.session, self.page, reason, self.challenge)
+
+
+async def ask_person(session: Screen, page: WhatsAppPage, reason: str, last: Challenge | None = None) -> Challenge:
+    """Say what is wrong, in our words and the page's, with a picture: once for each screen, so the *last* is compared."""
+    words = await page.words()
+    said = (f"{reason}: “{words}”" if words else reason)[:500]
+    challenge_id = digest("screen", said)
+    if last is not None and last.id == challenge_id and last.expires_at and utcnow() < last.expires_at:
+        return last
+    expires = utcnow() + timedelta(minutes=_PERSON_MINUTES)
+    challenge = Challenge(id=challenge_id, kind="person", hint=words[:200], expires_at=expires)
+    picture = await session.screenshot()
+    shown = Shown("image/png", picture) if picture else None
+    await session.host.report(SessionStatus.AWAITING_PERSON, said, challenge=challenge, shown=shown)
+    return challenge
+
+
+def in_words(reason: str) -> str:
+    """Return why a login ended, from WhatsApp's own name for it (`LogoutReason`), or from nothing."""
+    if reason == "user_initiated":
+        return "this device was unlinked on the phone (user_initiated)"
+    return f"WhatsApp ended the login ({reason})" if reason else "this device was unlinked"

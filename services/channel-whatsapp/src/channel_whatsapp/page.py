@@ -128,7 +128,7 @@ class WhatsAppPage:
         return (found["wid"], found["lid"]) if found else None
 
     async def typing(self, wid: str, seconds: float) -> None:
-        """Show "typing…" for so long; 0 ends it."""
+        """Show "typing…" for so long."""
         await self._ask("typing", wid, int(seconds * 1000))
 
     async def send_text(self, wid: str, message_id: str, text: str) -> Handed:

@@ -16,7 +16,7 @@
   ]);
   const CALLS = [
     "chat.downloadMedia", "chat.find", "chat.getMessageById", "chat.getMessages", "chat.list", "chat.markIsComposing",
-    "chat.markIsPaused", "chat.sendFileMessage", "chat.sendTextMessage",
+    "chat.sendFileMessage", "chat.sendTextMessage",
     "conn.genLinkDeviceCodeForPhoneNumber", "conn.getAuthCode", "conn.getMyUserId", "conn.getStreamData", "conn.isAuthenticated", "conn.isIdle", "conn.logout",
     "conn.needsUpdate", "conn.refreshQR", "contact.getPnLidEntry", "contact.queryWidExists",
   ];
@@ -150,7 +150,8 @@
 
     /** @param {string} to @param {number} milliseconds */
     typing: async (to, milliseconds) => {
-      await (milliseconds > 0 ? WPP.chat.markIsComposing(to, milliseconds) : WPP.chat.markIsPaused(to));
+      const chat = await WPP.chat.find(to);
+      await WPP.chat.markIsComposing(text(chat.id), milliseconds);
     },
 
     /** @param {string} token @param {string} piece base64 */

@@ -1,6 +1,7 @@
 """Sends one message after another through the page, and asks the page about those whose fate is in doubt."""
 
 import asyncio
+import contextlib
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Protocol
@@ -25,8 +26,8 @@ _NOT_LEFT = {"ERROR_UPLOAD", "ERROR_CANCELLED", "ERROR_EXPIRED"}
 """Results (`SendMsgResult`) after which the page has not sent the message."""
 _NO_NETWORK = "ERROR_NETWORK"
 """The page gave up, but the server may have had it: only the answer may be missing."""
-_NOBODY_THERE = {"invalid_wid", "chat_not_found", "wid_not_found"}
-"""wa-js's codes for a chat that cannot be: the recipient's trouble, and no one else's."""
+_NOBODY_THERE = {"invalid_wid"}
+"""wa-js's codes for an id that cannot be: the recipient's trouble, and no one else's."""
 
 
 class Page(Protocol):
@@ -116,8 +117,7 @@ class WhatsAppSender:
                     parts.is_voice(part.attachment),
                 )
                 token = await page.take_in(file)
-            if seconds := min(self._account.typing_seconds, 1 + len(part.text) * _TYPING_PER_LETTER):
-                await self._type(page, wid, seconds)
+            await self._type(page, wid, part.text)
         except PageGone as error:
             raise Retry(_AGAIN_SECONDS, f"the browser went away: {error}") from error
         except PageRefused as error:
@@ -126,9 +126,11 @@ class WhatsAppSender:
             raise Retry(error.after_seconds, "the media store did not answer") from error
         return _Message(page, wid, part.text, file, token)
 
-    async def _type(self, page: WhatsAppPage, wid: str, seconds: float) -> None:
-        if self._account.typing_seconds > 0:
-            await page.typing(wid, seconds)
+    async def _type(self, page: WhatsAppPage, wid: str, text: str) -> None:
+        seconds = min(self._account.typing_seconds, 1 + len(text) * _TYPING_PER_LETTER)
+        if seconds > 0:
+            with contextlib.suppress(PageRefused):  # a courtesy: the message does not depend on it
+                await page.typing(wid, seconds)
             await asyncio.sleep(seconds)
 
     async def _claim(self, message: "_Message", out: Outgoing) -> None:

@@ -113,13 +113,14 @@ class WhatsAppSession:
             raise Retry(_LOOK_SECONDS, "the page has no connection to WhatsApp")
 
     async def log_out(self) -> None:
-        """Unlink the device on the platform, and forget the profile."""
+        """Unlink the device on the platform, and remove the profile: the account is being deleted."""
         try:
             await (await self.life.ready_page(_LOOK_SECONDS)).log_out()
         except (PageGone, PageRefused) as error:
             await self.host.log("warning", f"The phone may still list this device: {error}")
         await tasks.end([self._living])
         await self.life.browser.discard()
+        self.life.browser.kept.folder.remove()
 
     async def close(self) -> None:
         """Close the browser gracefully: its memory is given back, its profile put into the vault."""

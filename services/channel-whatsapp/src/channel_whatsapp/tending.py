@@ -6,7 +6,7 @@ from typing import Protocol
 
 from channelkit.browser.growth import Growth
 from channelkit.protocol import Host
-from contracts.state import SessionStatus
+from contracts.state import Challenge, SessionStatus
 from contracts.whatsapp import WhatsAppSettings
 from servicekit import tasks
 from servicekit.clock import boottime
@@ -15,7 +15,7 @@ from servicekit.logs import get_logger
 
 from channel_whatsapp.inbox import Inbox
 from channel_whatsapp.life import Life, Next
-from channel_whatsapp.login import LoggedOut, Login
+from channel_whatsapp.login import LoggedOut, Login, ask_person, in_words
 from channel_whatsapp.messages import State
 from channel_whatsapp.page import WhatsAppPage
 from channel_whatsapp.settings import Settings
@@ -24,9 +24,7 @@ _log = get_logger("channel_whatsapp.tending")
 _LOOK_SECONDS = 2.0
 _REASON_SECONDS = 1.0
 """That a login ended, and why, the page tells in two events of either order."""
-_OFFLINE_SECONDS = 10.0
 _READ_AGAIN_SECONDS = 2.0
-_MEASURE_SECONDS = 30.0
 _MB = 1_000_000
 
 
@@ -62,6 +60,7 @@ class Tending:
         self._reading: asyncio.Task[None] | None = None
         self._seal_at: float | None = None
         self._offline_since: float | None = None
+        self._asked: Challenge | None = None
         self._measured_at = boottime()
 
     async def run(self) -> Next:
@@ -108,7 +107,10 @@ class Tending:
             state = await self._page.state()
             if self._account.logged_out_because is not None or (state and state.stage == "qr"):
                 raise LoggedOut(await self._why())
-            await self._connected(online=state is not None and state.online)
+            if state and state.stage == "blocked":
+                await self._blocked(state.why_blocked)
+            else:
+                await self._connected(online=state is not None and state.online)
             if wanted := await self._due():
                 async with self._life.sending:
                     self._life.usable(None)
@@ -128,15 +130,21 @@ class Tending:
     async def _why(self) -> str:
         for _ in range(2):
             if self._account.logged_out_because:
-                return _words(self._account.logged_out_because)
+                return in_words(self._account.logged_out_because)
             await asyncio.sleep(_REASON_SECONDS / 2)
-        return _words("")
+        return in_words("")
+
+    async def _blocked(self, why: str) -> None:
+        self._life.usable(None)
+        self._offline_since = self._offline_since or boottime()
+        self._asked = await ask_person(self._account, self._page, why, self._asked)
 
     async def _connected(self, *, online: bool) -> None:
         """Nothing is sent through a page without a connection: it would lie there, and nobody could say for how long."""
         was_offline = self._offline_since
         if online:
-            self._offline_since = None
+            self._host.alive()
+            self._offline_since = self._asked = None
             if was_offline is not None:
                 self._life.usable(self._page)
                 await self._report()
@@ -159,15 +167,9 @@ class Tending:
         return None
 
     async def _has_grown(self) -> bool:
-        if boottime() - self._measured_at < _MEASURE_SECONDS or self._life.browser.browser is None:
+        if boottime() - self._measured_at < self._settings.beat_every_seconds or self._life.browser.browser is None:
             return False
         self._measured_at = boottime()
         with contextlib.suppress(OSError):
             return self._account.growth.is_due(await self._life.browser.browser.memory_bytes())
         return False
-
-
-def _words(reason: str) -> str:
-    if reason == "user_initiated":
-        return "this device was unlinked on the phone (user_initiated)"
-    return f"WhatsApp ended the login ({reason})" if reason else "this device was unlinked"
