@@ -2,7 +2,8 @@
 
 import pytest
 from practice.telegram.testing import connected, signed_in
-from telethon import errors, functions, types
+from practice.testing import eventually
+from telethon import errors, events, functions, types
 
 from .conftest import ANNA, SHOP
 
@@ -139,3 +140,36 @@ async def test_a_key_that_is_forgotten_is_unknown_to_the_transport(platform, tel
     await telegram.log_out(SHOP, forget_keys=True)
     with pytest.raises(errors.AuthKeyNotFound):
         await shop.disconnected
+
+
+async def test_a_code_lives_only_so_long(platform, telegram, client):
+    platform.world.logins.lifetime_seconds = 0
+    sent = await client.send_code_request(SHOP)
+    with pytest.raises(errors.PhoneCodeExpiredError):
+        await client(functions.auth.SignInRequest(SHOP, sent.phone_code_hash, await telegram.last_code(SHOP)))
+
+
+async def test_a_key_is_known_at_its_own_dc_alone(platform, telegram, shop):
+    session = shop.session.clone()
+    session.set_dc(4, "127.0.0.1", platform.ports.other_port)
+    session.auth_key = shop.session.auth_key
+    with pytest.raises(errors.AuthKeyNotFound):
+        async with connected(platform.ports, session):
+            pass
+
+
+async def test_a_code_may_also_come_as_a_message_to_those_signed_in(telegram, shop, client):
+    heard = []
+    shop.add_event_handler(
+        lambda event: heard.append((event.sender_id, event.raw_text)), events.NewMessage(incoming=True)
+    )
+    await telegram.switch(code_in_chat=True)
+    await client.send_code_request(SHOP)
+    sender, text = (await eventually(lambda: _whatever(heard)))[0]
+    assert sender == 777000
+    assert await telegram.last_code(SHOP) in text
+    assert (await telegram.calls())["auth.sendCode"] == 1
+
+
+async def _whatever(heard):
+    return heard

@@ -42,6 +42,16 @@ async def test_numbers_of_a_rule_exist_and_the_first_rule_counts(telegram, shop,
     assert (answer.users, answer.retry_contacts) == ([], [])
 
 
+async def test_readers_let_the_writer_know(telegram, shop):
+    read = []
+    shop.add_event_handler(lambda event: read.append(event.max_id), events.MessageRead)
+    await telegram.put_user(ANNA, acts="read")
+    sent = await shop.send_message(await imported(shop, ANNA), "Halo")
+    await eventually(lambda: _same(read, {sent.id}))
+    (dialog,) = await shop.get_dialogs()
+    assert dialog.dialog.read_outbox_max_id == sent.id
+
+
 @pytest.mark.parametrize(
     ("acts", "error"),
     [

@@ -35,6 +35,7 @@ def invoke(call: Call, request: Any) -> Answer:
     while isinstance(request, (*_WRAPPED, f.InvokeWithoutUpdatesRequest)):
         wants_updates = wants_updates and not isinstance(request, f.InvokeWithoutUpdatesRequest)
         request = request.query
+    call.connection.platform.calls[method_name(request)] += 1
     struck = _struck(call, request) if call.world.faults.active else None
     if struck is None:
         return Answer(_body(call, request, wants_updates=wants_updates))

@@ -22,7 +22,7 @@ _CHUNK = 5_000
 def build_api(platform: "TelegramPlatform") -> FastAPI:
     """Return the HTTP API of a running platform."""
     api = FastAPI(title="Practice Telegram", docs_url="/docs", redoc_url=None)
-    for router in (arrivals(platform), people(platform), doings(platform), switches(platform)):
+    for router in (arrivals(platform), server(platform), people(platform), doings(platform), switches(platform)):
         api.include_router(router)
     return api
 
@@ -62,14 +62,6 @@ def arrivals(platform: "TelegramPlatform") -> APIRouter:
             raise HTTPException(404, f"no file {number}")
         return Response(found.data, media_type="application/octet-stream")
 
-    @router.get("/healthz")
-    async def healthz() -> dict[str, Any]:
-        return {"status": "ok", **platform.ports.as_dict()}
-
-    @router.get("/key")
-    async def key() -> PlainTextResponse:
-        return PlainTextResponse(platform.server_key.pem)
-
     return router
 
 
@@ -90,6 +82,25 @@ def _lines(counted: list[tuple[int, int]]) -> Iterator[str]:
     """One line per random_id: how often it was accepted, a space, the id."""
     for start in range(0, len(counted), _CHUNK):
         yield "".join(f"{count} {random_id}\n" for random_id, count in counted[start : start + _CHUNK])
+
+
+def server(platform: "TelegramPlatform") -> APIRouter:
+    """Routes that tell of the server itself."""
+    router = APIRouter()
+
+    @router.get("/calls")
+    async def calls() -> dict[str, int]:
+        return dict(platform.calls)
+
+    @router.get("/healthz")
+    async def healthz() -> dict[str, Any]:
+        return {"status": "ok", **platform.ports.as_dict()}
+
+    @router.get("/key")
+    async def key() -> PlainTextResponse:
+        return PlainTextResponse(platform.server_key.pem)
+
+    return router
 
 
 def people(platform: "TelegramPlatform") -> APIRouter:

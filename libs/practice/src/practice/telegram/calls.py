@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from telethon.tl import types as t
@@ -80,7 +81,10 @@ def handles(*requests: type[Any], public: bool = False, elsewhere: bool = False)
 def method_name(request: Any) -> str:
     """Return the name of a request as Telegram's documentation writes it: `messages.sendMessage`."""
     kind = type(request)
-    name = kind.__name__.removesuffix("Request")
-    section = kind.__module__.rpartition(".")[2]
+    return _method_name(kind.__module__.rpartition(".")[2], kind.__name__.removesuffix("Request"))
+
+
+@cache
+def _method_name(section: str, name: str) -> str:
     lowered = name[:1].lower() + name[1:]
     return lowered if section == "functions" else f"{section}.{lowered}"

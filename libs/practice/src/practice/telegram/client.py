@@ -136,6 +136,10 @@ class TelegramPractice:
         pairs = (line.partition(" ") for line in answer.raise_for_status().text.split("\n") if line)
         return {int(random_id): int(count) for count, _, random_id in pairs}
 
+    async def calls(self) -> dict[str, int]:
+        """Return how often clients called each method (`messages.sendMessage`), whatever came of it."""
+        return await self._call("GET", "/calls")  # type: ignore[no-any-return]
+
     async def file(self, file_id: str) -> bytes:
         """Return the bytes of a message's `media["id"]`."""
         return (await self.http.get(f"/files/{file_id}")).raise_for_status().content
@@ -163,7 +167,7 @@ class TelegramPractice:
         return await self._call("DELETE", f"/faults/{name}" if name else "/faults")  # type: ignore[no-any-return]
 
     async def switch(self, **switches: Any) -> Json:
-        """Set deduplicate, one_connection_per_key, files_dc, unoccupied_is_error; return all."""
+        """Set deduplicate, one_connection_per_key, files_dc, unoccupied_is_error, code_in_chat; return all."""
         return await self._call("PATCH", "/switches", json=switches)  # type: ignore[no-any-return]
 
     async def expire_file_references(self) -> None:

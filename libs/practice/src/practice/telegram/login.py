@@ -30,7 +30,11 @@ def send_code(call: Call, request: Any) -> Any:
         raise RpcError("PHONE_NUMBER_BANNED")
     if person is not None and person.home_dc != call.connection.dc:
         raise RpcError(f"PHONE_MIGRATE_{person.home_dc}")
-    return logins.send(phone)
+    sent = logins.send(phone)
+    if call.world.switches.code_in_chat and person is not None and person.logins:
+        text = f"Login code: {logins.last[phone]}. Do not give this code to anyone, even if they say they are from Telegram!"
+        call.world.letter_from(call.world.telegram_itself(), person, text)
+    return sent
 
 
 @handles(f.auth.ResendCodeRequest, public=True)

@@ -5,6 +5,7 @@ import contextlib
 import os
 import random
 import socket
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -54,6 +55,8 @@ class TelegramPlatform:
         self.connections: set[Connection] = set()
         self.uploads: dict[int, dict[int, bytes]] = {}
         self.dcs: dict[int, int] = {}
+        #: How often each method was called, whatever came of it.
+        self.calls: Counter[str] = Counter()
         self.salt = random.getrandbits(62)
         self._stack = contextlib.AsyncExitStack()
         self.ports: Ports

@@ -9,6 +9,8 @@ from practice.telegram.people import MAIN_DC, AuthKey, Behaviour, NumberRule, Pe
 from practice.telegram.secrets import key_id_of
 
 FIRST_PERSON = 777_001
+#: Telegram's own account, as everybody's client knows it.
+TELEGRAM, TELEGRAM_PHONE = 777_000, "42777"
 
 
 class Population:
@@ -35,7 +37,8 @@ class Population:
         phone = digits(phone)
         person = self.by_phone.get(phone)
         if person is None:
-            person = Person(FIRST_PERSON + len(self.people), phone, name=f"Person {phone[-4:]}")
+            number = TELEGRAM if phone == TELEGRAM_PHONE else FIRST_PERSON + len(self.people)
+            person = Person(number, phone, name=f"Person {phone[-4:]}")
             self.people[person.id] = self.by_phone[phone] = person
         self.by_username.pop(person.username.lower(), None)
         for name, value in fields.items():
@@ -43,6 +46,10 @@ class Population:
         if person.username:
             self.by_username[person.username.lower()] = person
         return person
+
+    def telegram_itself(self) -> Person:
+        """Return Telegram's own account, from which login codes come; the client's id of it is well known."""
+        return self.by_phone.get(TELEGRAM_PHONE) or self.put_person(TELEGRAM_PHONE, {"name": "Telegram"})
 
     @recorded
     def set_rules(self, rules: list[NumberRule]) -> None:

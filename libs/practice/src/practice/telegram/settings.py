@@ -37,3 +37,5 @@ class Switches:
     files_dc: int = 0
     #: On: a number without an account answers signIn with PHONE_NUMBER_UNOCCUPIED, as old layers do.
     unoccupied_is_error: bool = False
+    #: On: a code also comes as a message from Telegram itself (777000) to a person signed in elsewhere, as it really does.
+    code_in_chat: bool = False
