@@ -13,6 +13,7 @@ from rich.console import Console
 
 from kurir import background, demo, dlq_cli, status, tokens, topology
 from kurir.home import Home, Trouble
+from kurir.login import cli as login_cli
 from kurir.options import HomeOption, JsonOption, NatsOption, bus_at, home_at
 from kurir.platform import Options
 from kurir.practice import told
@@ -24,6 +25,7 @@ app = typer.Typer(
 topology_app = typer.Typer(help="The bus's streams and buckets.", no_args_is_help=True)
 app.add_typer(topology_app, name="topology")
 app.add_typer(dlq_cli.app, name="dlq")
+app.command("login")(login_cli.login)
 
 out, err = Console(), Console(stderr=True)
 

@@ -57,6 +57,7 @@ export class Session {
       return;
     }
     const { ref, seconds } = await this.line.ask("ref", { page: this.page, keys: this.#publicKeys() });
+    if (this.me) return; // scanned while it was on its way
     this.socket.set({ state: "UNPAIRED" });
     this.stream.set({ info: "PAIRING", mode: "QR" });
     this.conn.set({ ref });
