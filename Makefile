@@ -77,7 +77,7 @@ $(STAMP): requirements/all.txt requirements/uv.txt $(addsuffix /pyproject.toml,$
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "Python's venv is missing: apt install python3-venv"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/uv.txt
-	@$(BIN)/uv pip install -q --require-hashes -r requirements/all.txt
+	@$(BIN)/uv pip install -q --compile-bytecode --require-hashes -r requirements/all.txt
 	@$(BIN)/uv pip install -q --no-deps --no-build-isolation $(addprefix -e ,$(MEMBERS))
 	@touch $@
 	@echo "ready: $(BIN)/kurir --help"

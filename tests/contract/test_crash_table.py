@@ -7,7 +7,10 @@ from tests.support.crash_cases import CASES
 
 
 def test_every_point_has_a_promise():
-    assert {case.point for case in CASES} == set(POINTS)
+    of_messages = {point for point in POINTS if not point.startswith("import.")}
+    assert {
+        case.point for case in CASES
+    } == of_messages  # of an import: tests/integration/accounts/test_session_import.py
     assert len({case.name for case in CASES}) == len(CASES)
 
 

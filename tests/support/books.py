@@ -15,6 +15,7 @@ from tests.support.live import Live
 
 Json = dict[str, Any]
 SENT = ("sent", "delivered", "read")
+_PLAIN = {"delivered": "sent", "read": "sent"}
 ENDS = (*SENT, "unknown", "failed", "cancelled")
 
 
@@ -71,7 +72,7 @@ class Books:
 async def open_books(kurir: Live, campaign: str) -> Books:
     """Return the three books of a campaign."""
     rows = kurir.rest.items("campaigns", "/v1/outbox", campaign=campaign, limit=1000)
-    books = Books({row["id"]: row async for row in rows})
+    books = Books({row["id"]: row | {"state": _PLAIN.get(row["state"], row["state"])} async for row in rows})
     for event in await events(kurir):
         if isinstance(event, Outcome) and event.row in books.rows:
             books.events[event.row].add(event.NAME.rpartition(".")[2])

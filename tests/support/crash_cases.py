@@ -28,7 +28,9 @@ class Case:
     @property
     def name(self) -> str:
         """Return a name for the test."""
-        return "-".join(part for part in (self.point, self.does, self.action if self.action != "kill" else "") if part)
+        channel = "telegram" if self.service == TELEGRAM else ""
+        named = (channel, self.point, self.does, self.action if self.action != "kill" else "")
+        return "-".join(part for part in named if part)
 
     @property
     def passing_is_row(self) -> bool:
@@ -41,7 +43,7 @@ class Case:
         return f"{self.point}={self.action}@{self.passing}"
 
 
-CHANNEL, CAMPAIGNS, ACCOUNTS = "channel-email", "campaigns", "accounts"
+CHANNEL, CAMPAIGNS, ACCOUNTS, TELEGRAM = "channel-email", "campaigns", "accounts", "channel-telegram"
 _LOST = {"state": "unknown"}
 _ENDED = {"state": "failed", "deliveries": 0}
 
@@ -86,5 +88,26 @@ DELETING = (
     Case("delete.after_tombstone", ACCOUNTS, **_ENDED),
 )
 EDGES = (*DELETING, *INBOUND)
-CASES = (*PLAIN[:4], *SENDING, *BUBBLES, *PLAIN[4:], *RECALLING, *EDGES)
-"""In the order of a message's way."""
+TELEGRAM_SENDING = (
+    Case("lane.claim_written", TELEGRAM),
+    Case("lane.after_claim", TELEGRAM),
+    Case("lane.after_part", TELEGRAM, short=True),
+    Case("lane.after_send", TELEGRAM, short=True),
+    Case("lane.after_ledger", TELEGRAM),
+    Case("lane.after_event", TELEGRAM),
+    Case("lane.before_ack", TELEGRAM),
+    Case("lane.after_refusal", TELEGRAM, **_ENDED, does="refused"),
+)
+"""Telegram recognises a repeat: nothing is unknown."""
+TELEGRAM_INBOUND = (
+    Case("inbound.after_fetch", TELEGRAM, "in the inbox"),
+    Case("inbound.after_publish", TELEGRAM, "in the inbox", passing=3),
+    Case("inbound.before_cursor", TELEGRAM, "in the inbox", short=True),
+)
+TELEGRAM_DELETING = (
+    Case("delete.in_drain", TELEGRAM, **_ENDED, passing=3),
+    Case("delete.after_drain", TELEGRAM, **_ENDED),
+)
+ON_TELEGRAM = (*TELEGRAM_SENDING, *TELEGRAM_DELETING, *TELEGRAM_INBOUND)
+CASES = (*PLAIN[:4], *SENDING, *BUBBLES, *PLAIN[4:], *RECALLING, *EDGES, *ON_TELEGRAM)
+"""In the order of a message's way, on e-mail and then on Telegram."""

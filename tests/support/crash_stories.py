@@ -6,7 +6,17 @@ from kurir.demo.rest import wait_for
 
 from tests.support import crash
 from tests.support.books import Mailbox, open_books, open_mailbox
-from tests.support.crash_cases import DELETING, INBOUND, PLAIN, RECALLING, SENDING, Case
+from tests.support.crash_cases import (
+    DELETING,
+    INBOUND,
+    PLAIN,
+    RECALLING,
+    SENDING,
+    TELEGRAM_DELETING,
+    TELEGRAM_INBOUND,
+    TELEGRAM_SENDING,
+    Case,
+)
 from tests.support.live import Live
 
 MAILS = 8
@@ -17,7 +27,9 @@ PATIENCE_SECONDS = 90
 
 async def sending(kurir: Live, case: Case) -> str:
     """Let the channel die while it sends."""
-    story, campaign = await crash.draft(kurir, await crash.account(kurir, crash.FAST))
+    bubbles = ["Stok terbatas.", "Mau pesan?"] if case.point == "lane.after_part" else []
+    kurir.outside.parts = 1 + len(bubbles)
+    story, campaign = await crash.draft(kurir, await crash.account(kurir, crash.FAST), bubbles=bubbles)
     if case.does == "refused":
         await kurir.outside.refuse_one()
     async with crash.dying(kurir, case):
@@ -121,9 +133,9 @@ async def tell(kurir: Live, case: Case) -> str:
 
 
 _STORIES = (
-    (SENDING, sending),
+    ((*SENDING, *TELEGRAM_SENDING), sending),
     (PLAIN, dispatching),
     (RECALLING, recalling),
-    (INBOUND, taking_in),
-    (DELETING, deleting),
+    ((*INBOUND, *TELEGRAM_INBOUND), taking_in),
+    ((*DELETING, *TELEGRAM_DELETING), deleting),
 )

@@ -1,7 +1,6 @@
 """What lies outside Kurir, as tests ask for it on any channel: what truly arrived, and what people write to an account."""
 
 import asyncio
-import time
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Protocol
@@ -20,6 +19,9 @@ _MOST_RECORDS = 10_000
 class Outside(Protocol):
     """One practice platform."""
 
+    parts: int
+    """Of how many bubbles each message is."""
+
     async def copies(self, rows: Mapping[str, Json]) -> Copies:
         """Return how often each row arrived by its key, and how often each recipient got anything."""
 
@@ -28,6 +30,9 @@ class Outside(Protocol):
 
     async def write(self, account: Json, count: int) -> None:
         """Let strangers write so many messages to the account, at once."""
+
+    async def waiting(self) -> int:
+        """Return how many recipients are still about to answer."""
 
     async def refuse_one(self) -> None:
         """Refuse the next message for good."""
@@ -40,6 +45,8 @@ def outside(story: Story) -> Outside:
 
 class Mail:
     """The practice mail server: a row is known by its Message-ID."""
+
+    parts = 1
 
     def __init__(self, story: EmailStory) -> None:
         self.mail = story.mail
@@ -71,6 +78,10 @@ class Mail:
         to = account["settings"]["smtp"]["from_address"]
         await asyncio.gather(*(self.mail.inject(to, sender=f"n{n}@elsewhere.test") for n in range(count)))
 
+    async def waiting(self) -> int:
+        """Count reactions."""
+        return int((await self.mail.counts())["reactions_waiting"])
+
     async def refuse_one(self) -> None:
         """Refuse the next recipient."""
         await self.mail.set_faults(refuse_5xx={"at": "rcpt", "times": 1})
@@ -79,15 +90,20 @@ class Mail:
 class Telegram:
     """The practice Telegram: a row is known by its random_id."""
 
+    parts = 1
+
     def __init__(self, story: TelegramStory) -> None:
         self.telegram = story.telegram
+        self.writers = 0
 
     async def copies(self, rows: Mapping[str, Json]) -> Copies:
-        """Count what Telegram took from clients; a row is there as often as its first bubble."""
+        """Count what Telegram took from clients; a row is there as often as any of its bubbles, half of it is no whole."""
         ids, phones = await self.telegram.random_ids(), await self.telegram.counts_by_phone()
-        keys = Counter({name: ids.get(random_id(row), 0) for name, row in rows.items()})
+        keys = Counter(
+            {name: max(ids.get(random_id(row, n), 0) for n in range(self.parts)) for name, row in rows.items()}
+        )
         people = {row["to"]["address"] for row in rows.values()}
-        return keys, Counter({phone: count for phone, count in phones.items() if phone in people})
+        return keys, Counter({one: count / self.parts for one, count in phones.items() if one in people})
 
     async def lying(self, account: Json, skip: int = 0) -> Counter[str]:
         """Count by the number a message has in the account's own box."""
@@ -96,10 +112,15 @@ class Telegram:
 
     async def write(self, account: Json, count: int) -> None:
         """Let people write, each from a number of its own."""
-        to, run = account["settings"]["client_id"], int(time.time())
-        people = [phone("read", run, 900_000 + number) for number in range(count)]
+        to, self.writers = account["settings"]["client_id"], self.writers + count
+        people = [phone("read", 99_999, number) for number in range(self.writers - count, self.writers)]
         await self.telegram.put_people(*people)
-        await asyncio.gather(*(self.telegram.write(one, to, "Ada stok?") for one in people))
+        for one in people:
+            await self.telegram.write(one, to, "Ada stok?")
+
+    async def waiting(self) -> int:
+        """Count what people are about to do."""
+        return int((await self.telegram.counts())["acts_waiting"])
 
     async def refuse_one(self) -> None:
         """Let the next recipient have blocked the account."""

@@ -38,6 +38,12 @@ def test_each_service_hears_the_channels_the_deployment_runs(tmp_path):
         assert given["KURIR_CHANNELS"] == "email,telegram"
 
 
+def test_browsers_keep_their_profiles_in_the_data_folder(tmp_path):
+    endpoints, home = Endpoints(services=dict.fromkeys(services.SERVICES, 1)), Home(tmp_path)
+    given = service_environment("channel-whatsapp", home, Keys.fresh(), endpoints, practice=False)
+    assert given["CHANNEL_WHATSAPP_PROFILES"] == str(tmp_path / "profiles")
+
+
 @pytest.mark.parametrize("name", practice.PLATFORMS)
 def test_a_practice_platform_is_reached_where_its_ports_are(name, tmp_path):
     platform = practice.PLATFORMS[name]

@@ -22,15 +22,26 @@ def disarmed():
     arm("", practice=True)
 
 
-def test_each_name_is_passed_at_exactly_one_place():
-    sources = [f for folder in ("libs", "services") for f in (ROOT / folder).glob("*/src/**/*.py")]
-    passed = Counter(
+def passed_in(*packages):
+    """Return how often each name is passed in the sources of packages."""
+    return Counter(
         name
-        for file in sources
+        for package in packages
+        for file in (ROOT / package).glob("src/**/*.py")
         if file.name != "failpoints.py"
         for name in re.findall(r'\bfailpoint(?:_flushed)?\("([^"]+)"\)', file.read_text("utf-8"))
     )
-    assert passed == Counter(dict.fromkeys(POINTS, 1))
+
+
+def test_each_name_is_passed_at_exactly_one_place():
+    channels = [passed_in(f"services/{path.name}") for path in (ROOT / "services").glob("channel-*")]
+    shared = passed_in(
+        *(f"libs/{path.name}" for path in (ROOT / "libs").iterdir()), "services/accounts", "services/campaigns"
+    )
+    own = {name for name in POINTS if name.startswith("inbound.")}
+    assert shared == Counter(dict.fromkeys(set(POINTS) - own, 1))
+    assert channels.count(Counter(dict.fromkeys(own, 1))) == len([found for found in channels if found])
+    assert set().union(*channels) == own
 
 
 @pytest.mark.parametrize(

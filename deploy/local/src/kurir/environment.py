@@ -39,6 +39,7 @@ def service_environment(name: str, home: Home, keys: Keys, endpoints: Endpoints,
         f"{prefix}_DATA_DIR": str(home.media),
         f"{prefix}_PROFILES": str(home.folder / "profiles"),
         "KURIR_INSTANCE_ID": home.instance(name),
+        **({f"{prefix}_PROFILES": str(home.profiles)} if SERVICES[name].browsers else {}),
         **rehearsal.environment(SERVICES[name].channel, endpoints.practice),
     }
     if (

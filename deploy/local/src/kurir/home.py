@@ -57,6 +57,7 @@ class Home:
         self.nats = folder / "nats"
         self.store = folder / "store"
         self.media = folder / "files"
+        self.profiles = folder / "profiles"
         self.state_file = folder / "running.json"
         self.lock_file = folder / "lock"
 
@@ -71,7 +72,7 @@ class Home:
             self._check(marker)
         elif self.folder.exists() and any(self.folder.iterdir()):
             raise Trouble(f"{self.folder} is not empty and not a Kurir data folder: choose another with --home")
-        for folder in (self.folder, self.logs, self.nats, self.store, self.media):
+        for folder in (self.folder, self.logs, self.nats, self.store, self.media, self.profiles):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.folder.chmod(0o700)  # it may have been there, empty, for all to read
         keys = self._keys()

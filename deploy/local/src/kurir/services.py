@@ -20,6 +20,8 @@ class Service:
     """The usual one."""
     channel: Channel | None = None
     """It is run where the deployment is subscribed to this channel; none: always."""
+    browsers: bool = False
+    """Each of its accounts is a browser with a profile, which the data folder keeps."""
 
 
 SERVICES = {
@@ -27,7 +29,7 @@ SERVICES = {
     "campaigns": Service("campaigns.main", 8002),
     "channel-email": Service("channel_email.main", 8003, Channel.EMAIL),
     "channel-telegram": Service("channel_telegram.main", 8004, Channel.TELEGRAM),
-    "channel-whatsapp": Service("channel_whatsapp.main", 8005, Channel.WHATSAPP),
+    "channel-whatsapp": Service("channel_whatsapp.main", 8005, Channel.WHATSAPP, browsers=True),
 }
 DEFAULT_CHANNELS = tuple(service.channel for service in SERVICES.values() if service.channel)
 """Channels whose service exists."""

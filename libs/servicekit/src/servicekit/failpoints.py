@@ -38,12 +38,15 @@ POINTS = {
     "delete.in_drain": "a command's end is in the ledger, its event unpublished",
     "delete.after_drain": "the queues are empty, session and traces are still there",
     "delete.after_tombstone": "the tombstone is written, key and document are still there",
-    "inbound.after_fetch": "mails are fetched, nothing is published",
-    "inbound.after_publish": "a mail is published, others of the same look are not",
-    "inbound.before_cursor": "all mails are published, the cursor has not moved",
+    "inbound.after_fetch": "messages are fetched, nothing is published",
+    "inbound.after_publish": "a message is published, others of the same look are not",
+    "inbound.before_cursor": "messages are published, the cursor has not moved",
+    "import.after_chunk": "a piece of a session is stored, its number is not noted",
+    "import.after_object": "the whole session is sealed in the vault, the account does not name it",
+    "import.after_account": "the account names the session, the import is not complete",
     "inbox.after_message": "the message is stored, its conversation is not",
 }
-"""Name → what is done and what is not when the process dies there. Each name is passed at one place in the sources."""
+"""Name → what is done and what is not when the process dies there. Each name is passed at one place: in a library, or in each channel."""
 
 
 @dataclass

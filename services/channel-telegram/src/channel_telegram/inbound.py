@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from channelkit.protocol import Host
 from servicekit.clock import boottime, utcnow
+from servicekit.failpoints import failpoint
 
 from channel_telegram.client import messages
 from channel_telegram.client.connection import Connection
@@ -45,6 +46,7 @@ class Inbound:
         self._me = 0
         self._position: Position | None = None
         self._dirty = False
+        self._uncovered = False
         self._saved_at = 0.0
 
     async def begin(self, connection: Connection, me: Person) -> None:
@@ -70,6 +72,8 @@ class Inbound:
                 batch = Batch()
             if batch is None:
                 return
+            if any(isinstance(update, NewMessage) for update in batch.updates) and not batch.ours:
+                failpoint("inbound.after_fetch")
             await self._apply(connection, batch)
             await self._tidy(connection)
 
@@ -162,6 +166,8 @@ class Inbound:
                 await self._announce.edited(message, person)
         elif not message.out:
             await self._announce.received(connection, message, person, own=False)
+            self._uncovered = True
+            failpoint("inbound.after_publish")
         elif message.id not in self._sent:
             if missed or self._sent.busy:
                 self._waiting.hold(message, person)
@@ -194,6 +200,9 @@ class Inbound:
 
     async def _save(self) -> None:
         at = self._at
+        if self._uncovered:
+            failpoint("inbound.before_cursor")
         values = {"pts": at.pts, "qts": at.qts, "date": at.date, "seq": at.seq, "user": self._me}
         await self._host.save_cursor({name: str(value) for name, value in values.items()})
-        self._dirty, self._saved_at = False, boottime()
+        self._dirty = self._uncovered = False
+        self._saved_at = boottime()

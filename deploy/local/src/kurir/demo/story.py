@@ -17,6 +17,8 @@ from kurir.home import Trouble
 ENDED = ("sent", "delivered", "read", "failed", "unknown", "cancelled")
 SENT = ("sent", "delivered", "read")
 PATIENCE_SECONDS = 120.0
+FAILED_SECONDS = 15.0
+"""A platform that does not answer yet is tried again by itself; a wrong password stays wrong."""
 
 
 class Story(abc.ABC):
@@ -107,11 +109,15 @@ class Story(abc.ABC):
         return str((await self.rest.call("POST", "accounts", "/v1/accounts", json=body))["id"])
 
     async def session(self, account: str, *wanted: str) -> Json:
-        """Return the account's session once it is in one of these states; raises Trouble where it failed."""
+        """Return the account's session once it is in one of these states; raises Trouble where it stays failed."""
+        working = time.monotonic()
 
         async def there() -> Json | None:
+            nonlocal working
             found = await self.rest.call("GET", "accounts", f"/v1/accounts/{account}/session")
-            if found.get("status") in ("failed", "logged_out"):
+            if found.get("status") not in ("failed", "logged_out"):
+                working = time.monotonic()
+            elif time.monotonic() - working > FAILED_SECONDS:
                 raise Trouble(f"the account could not sign in: {found.get('reason')}")
             return found if found.get("status") in wanted else None
 
