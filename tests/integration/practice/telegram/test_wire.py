@@ -1,8 +1,10 @@
 """Each TCP transport of MTProto, as Telethon and by hand, whole and byte by byte."""
 
+import asyncio
 import struct
 
 import pytest
+from practice.telegram.secrets import unseal
 from practice.telegram.testing import connected
 from practice.telegram.wire import LIMIT_BYTES, Wire, WireError
 from telethon.network import (
@@ -51,3 +53,19 @@ async def test_packets_come_out_whole_however_they_come_in(codec, piece):
 async def test_what_is_not_mtproto_is_cut_off(stream):
     with pytest.raises(WireError):
         list(Wire().feed(stream))
+
+
+@pytest.mark.parametrize("garbage", [bytes(20) + b"\xff" * 20, b"\1" * 40], ids=["no request", "an unknown key"])
+async def test_a_client_gone_wrong_leaves_the_others_alone(platform, telegram, shop, garbage):
+    reader, writer = await asyncio.open_connection(platform.ports.host, platform.ports.port)
+    writer.write(b"\xef" + bytes([len(garbage) // 4]) + garbage)
+    heard = await asyncio.wait_for(reader.read(5), 10)
+    assert heard == (b"" if garbage[:1] == b"\0" else b"\1" + struct.pack("<i", -404))
+    writer.close()
+    assert await shop.get_me()
+
+
+async def test_a_message_spoilt_on_its_way_is_not_taken(platform, telegram, shop):
+    key = next(iter(platform.world.keys.values()))
+    with pytest.raises(ValueError, match="message key"):
+        unseal(key.key, struct.pack("<Q", key.id) + bytes(16) + bytes(64))

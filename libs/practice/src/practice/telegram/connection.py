@@ -16,10 +16,10 @@ from telethon.tl.core import GzipPacked, MessageContainer
 
 from practice.telegram.answers import Answer, invoke
 from practice.telegram.calls import Call
-from practice.telegram.handshake import Handshake, HandshakeError
+from practice.telegram.handshake import Handshake
 from practice.telegram.people import AuthKey
 from practice.telegram.secrets import seal, unseal
-from practice.telegram.wire import Wire, WireError
+from practice.telegram.wire import Wire
 
 if TYPE_CHECKING:
     from practice.telegram.platform import TelegramPlatform
@@ -66,8 +66,8 @@ class Connection(asyncio.Protocol):
         try:
             for packet in self._wire.feed(data):
                 self._packet(packet)
-        except (WireError, HandshakeError, ValueError, struct.error) as error:
-            log.warning("cut a client off: %s", error)
+        except Exception as error:  # whatever a client sends, the others are served on
+            log.warning("cut a client off: %s: %s", type(error).__name__, error)
             self.transport.abort()
 
     # -- what comes in

@@ -113,23 +113,24 @@ class World(Population):
     def announce(self, letter: Letter, but: "Connection | None" = None) -> None:
         """Push a new message to both sides' clients, except the one that sent it."""
         for side in self._sides(letter):
-            if side.listeners:
-                # one event per letter: the newest in this box, as nothing runs between deliver and announce
+            # rendered only where somebody listens: most often the sender's only client is the one that sent
+            if side.listeners - {but}:
+                # the newest event in this box is this letter's, as nothing runs between deliver and announce
                 update = t.UpdateNewMessage(views.message(self, letter, side.id), side.box.pts, 1)
                 self.push(side, views.updates(self, side, [update], [letter.peer_of(side.id)]), but)
 
     def tell(self, changes: "Changes", but: "Connection | None" = None) -> None:
         """Push what an edit, a deletion or a reading changed."""
         for person, update in changes:
-            if person.listeners:
+            if person.listeners - {but}:
                 about = views.people_of(update)
                 self.push(person, views.updates(self, person, [update], about), but)
 
     def push(self, person: Person, updates: Any, but: "Connection | None" = None) -> None:
         """Send updates to a person's clients, except one."""
-        for connection in person.listeners:
-            if connection is not but:
-                connection.send(bytes(updates))
+        packed = bytes(updates)
+        for connection in person.listeners - {but}:
+            connection.send(packed)
 
     def letter_from(self, sender: Person, receiver: Person, text: str, **options: Any) -> Letter:
         """Let a person write by itself, and push it."""
