@@ -13,6 +13,7 @@ class Host:
 
     def __init__(self) -> None:
         self.facts, self.vault, self.imported, self.away = {}, None, None, False
+        self.lines = []
 
     async def remember(self, key, value):
         if self.away is not True:
@@ -30,6 +31,9 @@ class Host:
 
     async def load_session(self):
         return self.vault
+
+    async def log(self, kind, text):
+        self.lines.append((kind, text))
 
     async def imported_session(self):
         return self.imported
@@ -221,6 +225,17 @@ async def test_an_imported_session_comes_before_every_copy(here, elsewhere, host
     assert (read(again), again.login, host.imported) == ("imported", True, None)
     with pytest.raises(ProfileElsewhere):
         await here().take()
+
+
+async def test_what_is_imported_and_is_no_profile_leaves_the_login_as_it_was_and_is_said(here, host):
+    await log_in(one := here())
+    await close(one)
+    host.imported = b"not a profile at all"
+    await (again := here()).take()
+    assert (read(again), again.login, again.unclean) == ("first", True, False)
+    assert host.imported is not None
+    assert [kind for kind, _ in host.lines] == ["warning"]
+    assert "cannot be used" in host.lines[0][1]
 
 
 async def test_a_person_may_give_up_what_lies_on_a_lost_volume(here, elsewhere):

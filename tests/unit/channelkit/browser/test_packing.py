@@ -1,6 +1,7 @@
 """A packed profile: what is in it, and what may come out of one that a stranger made."""
 
 import contextlib
+import gzip
 import io
 import random
 import tarfile
@@ -108,3 +109,11 @@ def test_too_many_files_are_refused_both_ways(profile, tmp_path, monkeypatch):
         packing.pack(profile)
     with pytest.raises(BadProfile):
         packing.unpack(packed, tmp_path / "other")
+
+
+def test_a_header_that_claims_gigabytes_is_not_read(tmp_path):
+    bomb = tarfile.TarInfo("PaxHeader")
+    bomb.type, bomb.size = tarfile.XHDTYPE, 4 << 30
+    packed = gzip.compress(bomb.tobuf(tarfile.USTAR_FORMAT) + bytes(1 << 20))
+    with pytest.raises(BadProfile, match="header of the archive is too long"):
+        packing.unpack(packed, tmp_path / "profile")

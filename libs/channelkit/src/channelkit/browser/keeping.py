@@ -46,7 +46,8 @@ class KeptProfile:
     async def take(self, *, anew: bool = False) -> None:
         """Lock the folder, end what an earlier process left behind, and choose the copy to go on with.
 
-        An imported session comes before any copy. *anew*: a person gave up what lies on another volume; begin empty.
+        An imported session comes before any copy; one that is no profile is said in the log and changes nothing.
+        *anew*: a person gave up what lies on another volume; begin empty.
         Raises ProfileBusy, ProfileElsewhere, BadProfile, SealError, Conflict, Unavailable; nothing is held then.
         """
         self.folder.lock()
@@ -54,13 +55,14 @@ class KeptProfile:
             await self._end_leftovers()
             record = await self._give_up() if anew else await self._recall()
             imported = await self._host.imported_session()
-            marker = await self._import(imported) if imported else await self._choose(record, self.folder.marker())
+            given = await self._given(imported) if imported else None
+            marker = given or await self._choose(record, self.folder.marker())
             self.unclean = not marker.clean
             generation = max(marker.generation, record.generation if record else 0)
             self._marker = marker.model_copy(update={"generation": generation})
             self.folder.mark(self._marker)  # what the record is going to name must exist
             await self._use()
-            if imported:
+            if given and imported:
                 await self._host.save_session(imported)  # from now on it is not offered again
         except BaseException:
             self.folder.unlock()
@@ -134,11 +136,19 @@ class KeptProfile:
         packed = await self._host.load_session()
         return await self._import(packed) if packed else None
 
+    async def _given(self, imported: bytes) -> Marker | None:
+        """Return the marker of an imported profile; None where a person uploaded something else."""
+        try:
+            return await self._import(imported)
+        except packing.BadProfile as error:
+            await self._host.log("warning", f"The imported session cannot be used: {error.detail}")
+            return None
+
     async def _import(self, packed: bytes) -> Marker:
-        marker = self.folder.fresh()
+        """Unpack first: a bad one leaves what lies here. A crash right after it does the same again."""
         await asyncio.to_thread(packing.unpack, packed, self.folder.profile)
         self.login = True
-        return marker
+        return self.folder.another()
 
     async def _give_up(self) -> Record:
         """Make every copy there is an old one, and say so at once: the decision outlives this process."""

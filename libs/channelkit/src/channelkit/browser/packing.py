@@ -23,7 +23,7 @@ CACHES = frozenset({
 })  # fmt: skip
 """Folders a browser makes anew. Service workers among them: a site registers its own again at the next visit."""
 _LEVEL = 4
-_PADDING_BYTES = 1024 * 1024
+_PADDING_BYTES = _AT_ONCE_BYTES = 1024 * 1024
 
 
 class BadProfile(Permanent):
@@ -79,7 +79,7 @@ def unpack(data: bytes, profile: Path) -> None:
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True, mode=0o700)
     try:
-        with gzip.open(io.BytesIO(data)) as plain, tarfile.open(fileobj=plain, mode="r:") as archive:
+        with _Careful(fileobj=io.BytesIO(data)) as plain, tarfile.open(fileobj=plain, mode="r:") as archive:
             _extract(archive, draft)
             _read_to_the_end(plain)
     except (tarfile.TarError, zlib.error, OSError, EOFError, ValueError) as error:
@@ -90,6 +90,16 @@ def unpack(data: bytes, profile: Path) -> None:
         raise
     shutil.rmtree(profile, ignore_errors=True)
     draft.rename(profile)
+
+
+class _Careful(gzip.GzipFile):
+    """Never much at once: a tar's own headers may claim any length, and tarfile reads them whole, as many GB as it says."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        """Read at most a megabyte."""
+        if size is None or not 0 <= size <= _AT_ONCE_BYTES:
+            raise BadProfile("a header of the archive is too long")
+        return super().read(size)
 
 
 def _extract(archive: tarfile.TarFile, folder: Path) -> None:

@@ -83,9 +83,13 @@ class ProfileFolder:
 
     def fresh(self) -> Marker:
         """Begin with an empty profile, whatever was there. The lock must be held."""
-        self._marker_file.unlink(missing_ok=True)
         shutil.rmtree(self.profile, ignore_errors=True)
         self.profile.mkdir(mode=0o700)
+        return self.another()
+
+    def another(self) -> Marker:
+        """Return the marker of a profile that has just been put here from elsewhere; the former one's is gone."""
+        self._marker_file.unlink(missing_ok=True)
         return Marker(volume=secrets.token_hex(8))
 
     def remove(self) -> None:
