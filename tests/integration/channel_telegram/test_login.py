@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import httpx
 import pytest
-from servicekit.errors import Permanent
+from servicekit.errors import Permanent, Unavailable
 
 from tests.integration.channel_telegram.conftest import log_in
 from tests.integration.channel_telegram.recorder import Recorder, attempt, eventually, send
@@ -253,3 +253,26 @@ async def test_no_secret_is_logged(telegram, open_session, host, me, caplog, cap
     said = caplog.text + "".join(capfd.readouterr()) + str(host.reports) + str(host.lines) + repr(session.form)
     for secret in (code, "rahasia-sekali", key.hex(), str(key), session.form.key, "practice'"):
         assert secret not in said
+
+
+@pytest.mark.parametrize("fails", ["the vault", "telegram"])
+async def test_an_accepted_answer_that_could_not_be_kept_is_not_asked_for_again(
+    telegram, open_session, host, me, fails
+):  # fmt: skip
+    session = await open_session(host)
+    challenge, code = await asked(host), await telegram.client.last_code(me)
+    keep, times = host.save_session, []
+
+    async def away(data):
+        times.append(data)
+        if len(times) == 1 and fails == "the vault":
+            raise Unavailable("NATS is away")
+        await keep(data)
+
+    host.save_session = away
+    if fails == "telegram":
+        await telegram.client.set_faults(refuse={"error": "RPC_CALL_FAIL", "method": "updates.getState", "times": 1})
+    with pytest.raises((Unavailable, Permanent)):
+        await session.answer(challenge.id, code, resend=False)
+    await eventually(lambda: host.status == "ready", what=str(host.reports))
+    assert (await telegram.client.user(me))["logins"] == 1

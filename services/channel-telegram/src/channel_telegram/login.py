@@ -114,7 +114,9 @@ class Login:
         if not code:
             raise Permanent("wrong_code", "the code is empty")
         try:
-            person = await self._migrating(lambda at: client.sign_in(at, phone, pending.code_hash, code))
+            person = await self._migrating(
+                lambda at: client.sign_in(at, phone, pending.code_hash, code, by_email=pending.by_email)
+            )
         except TelegramError as error:
             if error.name != "SESSION_PASSWORD_NEEDED":
                 raise
@@ -149,6 +151,7 @@ class Login:
             challenge_id=secrets.token_hex(8),
             code_hash=sent.code_hash,
             hint=words.code_hint(sent),
+            by_email=sent.how == "email_code",
             asked_at=now,
             resend_after=after,
         )

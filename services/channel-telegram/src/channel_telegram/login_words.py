@@ -4,9 +4,16 @@ from datetime import datetime
 
 from channel_telegram.model import CodeSent
 
-EXPIRED = {"PHONE_CODE_EXPIRED", "PHONE_CODE_HASH_EMPTY", "PHONE_HASH_EXPIRED", "CODE_HASH_INVALID"}
+EXPIRED = {
+    "PHONE_CODE_EXPIRED",
+    "EMAIL_VERIFY_EXPIRED",
+    "PHONE_CODE_HASH_EMPTY",
+    "PHONE_HASH_EXPIRED",
+    "CODE_HASH_INVALID",
+}
 WRONG = {
     "PHONE_CODE_INVALID": ("wrong_code", "Telegram does not accept this code"),
+    "CODE_INVALID": ("wrong_code", "Telegram does not accept this code"),
     "PHONE_CODE_EMPTY": ("wrong_code", "the code is empty"),
     "PASSWORD_HASH_INVALID": ("wrong_password", "Telegram does not accept this password"),
     "SEND_CODE_UNAVAILABLE": ("resend_unavailable", "Telegram has no further way to send the code"),

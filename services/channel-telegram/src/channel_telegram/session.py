@@ -161,8 +161,14 @@ class TelegramSession:
         """Keep the complete login and become ready. Raises Conflict, Unavailable."""
         connection = self._link.current
         form = self.form.at(connection.place, connection.key)
-        await self.keep(form.model_copy(update={"user_id": person.id, "pending": None, "asks": 0, "not_before": None}))
-        await self._inbound.begin(connection, person)
+        done = {"user_id": person.id, "pending": None, "asks": 0, "not_before": None}
+        try:
+            await self.keep(form.model_copy(update=done))
+            self._was_ready = True
+            await self._inbound.begin(connection, person)
+        except BaseException:
+            connection.drop()  # connected again, it sees who is signed in, and goes on from there
+            raise
         await self._ready(person)
 
     async def _ready(self, person: Person) -> None:

@@ -18,6 +18,7 @@ class PendingLogin(BaseModel):
     step: Literal["code", "password"] = "code"
     code_hash: str
     hint: str = ""
+    by_email: bool = False
     asked_at: datetime
     expires_at: datetime | None = None
     resend_after: datetime | None = None

@@ -31,9 +31,10 @@ async def resend_code(connection: Connection, phone: str, code_hash: str) -> Cod
     return _code_sent(await connection.call(_rpc.auth.ResendCodeRequest(phone, code_hash)))
 
 
-async def sign_in(connection: Connection, phone: str, code_hash: str, code: str) -> Person:
+async def sign_in(connection: Connection, phone: str, code_hash: str, code: str, *, by_email: bool = False) -> Person:
     """Answer with the code. SESSION_PASSWORD_NEEDED: the password comes next."""
-    return _signed_in(await connection.call(_rpc.auth.SignInRequest(phone, code_hash, code)))
+    given = {"email_verification": _tl.EmailVerificationCode(code)} if by_email else {"phone_code": code}
+    return _signed_in(await connection.call(_rpc.auth.SignInRequest(phone, code_hash, **given)))
 
 
 async def password_hint(connection: Connection) -> str:
