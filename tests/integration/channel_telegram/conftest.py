@@ -43,7 +43,9 @@ async def telegram(server):
     """The server as a test may use it: no faults, nothing counted."""
     async with TelegramPractice(server.api_url) as client:
         await client.clear_faults()
-        await client.switch(deduplicate=True, one_connection_per_key=False, files_dc=0, unoccupied_is_error=False)
+        await client.switch(
+            deduplicate=True, one_connection_per_key=False, files_dc=0, unoccupied_is_error=False, code_in_chat=False
+        )
         await client.reset_counts()
         yield Telegram(server, client)
 

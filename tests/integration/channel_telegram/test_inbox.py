@@ -1,6 +1,7 @@
 """What comes in: live, after breaks and restarts, each once; and what must never be shown."""
 
 import asyncio
+import logging
 
 import pytest
 from contracts.ids import inbound_id
@@ -234,8 +235,9 @@ async def test_after_a_crash_ours_wait_for_the_lane_and_the_phones_do_not_pass_t
     assert again.own() == []
 
 
-async def test_read_receipts_are_joined(telegram, signed_in, me, to):
-    session, host = signed_in
+async def test_read_receipts_are_joined(telegram, open_session, me, to):
+    host = Recorder(me)
+    session = await log_in(telegram, open_session, host, read_pause_seconds=2.0)
     ids = [(await send(session, attempt(to, f"pesan {n}")))[0] for n in range(3)]
     for message in reversed(await telegram.client.messages(to=to)):
         await telegram.client.read(to, me, message["to_id"])
@@ -243,3 +245,32 @@ async def test_read_receipts_are_joined(telegram, signed_in, me, to):
     await asyncio.sleep(0.5)
     assert [(one.platform_id, one.up_to, one.conversation, one.row) for one in host.read] == [(ids[-1], True, to, None)]
     await eventually(lambda: host.positions)
+
+
+async def test_a_login_code_in_telegrams_own_chat_is_neither_shown_nor_logged(  # noqa: PLR0917  # fixtures
+    telegram, signed_in, me, to, open_session, caplog, capfd
+):  # fmt: skip
+    """Somebody signs the same number in elsewhere: the code comes as a message from 777000, live and missed."""
+    caplog.set_level(logging.DEBUG)
+    session, host = signed_in
+    await telegram.client.switch(code_in_chat=True)
+    other = Recorder(me, account_id="elsewhere")
+    await open_session(other)
+    await eventually(lambda: other.status == "awaiting_code")
+    live = await telegram.client.last_code(me)
+    await telegram.client.write(to, me, "sesudah kode")
+    await arrives(host, "sesudah kode")
+    await settled(host)
+    await session.close()
+    third = Recorder(me, account_id="third")
+    await open_session(third)
+    await eventually(lambda: third.status == "awaiting_code")
+    missed = await telegram.client.last_code(me)
+    later = host.again()
+    await open_session(later)
+    await telegram.client.write(to, me, "kemudian")
+    await arrives(later, "kemudian")
+    said = caplog.text + "".join(capfd.readouterr()) + str([host.__dict__, later.__dict__])
+    assert live not in said
+    assert missed not in said
+    assert "777000" not in said

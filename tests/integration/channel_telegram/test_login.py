@@ -49,6 +49,7 @@ async def test_a_code_logs_in_and_a_restart_needs_none(telegram, open_session, h
 
 
 async def test_a_restart_goes_on_with_the_same_question_and_no_second_code(telegram, open_session, host, me):
+    calls = (await telegram.client.calls()).get("auth.sendCode", 0)
     session = await open_session(host)
     challenge, code = await asked(host), await telegram.client.last_code(me)
     await session.close()
@@ -56,6 +57,7 @@ async def test_a_restart_goes_on_with_the_same_question_and_no_second_code(teleg
     session = await open_session(later)
     assert await asked(later) == challenge
     assert await telegram.client.last_code(me) == code
+    assert (await telegram.client.calls())["auth.sendCode"] == calls + 1
     await session.answer(challenge.id, code, resend=False)
     assert later.status == "ready"
 

@@ -143,10 +143,11 @@ async def test_a_lost_answer_is_doubtful_and_the_repeat_finds_the_message(telegr
     session, _ = signed_in
     await send(session, attempt(to, "sebelumnya"))
     await telegram.client.set_faults(**{fault: {"method": "messages.sendMessage", "stored": True, "times": 1}})
-    out = attempt(to, "hilang jawabnya", row="r1")
+    out, before = attempt(to, "hilang jawabnya", row="r1"), session.connection
     with pytest.raises(OutcomeUnknown):
         await asyncio.wait_for(send(session, out), 15)
     assert out.claims == 1
+    assert before.closed, "who does not answer is not asked again over the same connection"
 
     async def repeated():
         with contextlib.suppress(Retry):  # not connected again yet
