@@ -15,10 +15,16 @@ KEY_IS_BOUND = """() => new Promise((done) => {
 })"""
 
 
+async def closed(whatsapp) -> bool:
+    (device,) = await whatsapp.devices()
+    return not device["open"]
+
+
 async def test_it_survives_a_reload_and_a_restart_with_the_same_profile(open_linked, open_page, whatsapp):
     async with open_linked() as page:
         await page.page.reload()
         await page.ready()
+    await eventually(lambda: closed(whatsapp))
     async with open_page() as page:
         await page.ready()
         assert page.heard("conn.auth_code_change") == [None]

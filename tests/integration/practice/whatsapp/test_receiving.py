@@ -119,3 +119,20 @@ async def test_chats_with_something_unread_are_listed_until_read(shop, whatsapp)
     assert await shop.run(unread) == [2]
     await shop.run("(id) => WPP.chat.markIsRead(id)", "62811000003@c.us")
     assert await shop.run(unread) == []
+
+
+async def test_a_line_that_breaks_comes_back_and_tells_nothing_twice(platform, shop, whatsapp):
+    await whatsapp.write(ANI, SHOP, "Satu")
+    (told,) = await shop.hears("chat.new_message")
+    await whatsapp.edit(told["id"].split("_")[2], "Satu!")
+    await shop.hears("chat.msg_edited")
+    (device,) = platform.server.devices.by_token.values()
+    first = device.line
+    first.close()
+    await whatsapp.write(ANI, SHOP, "Dua")
+    assert [one["body"] for one in await shop.hears("chat.new_message", 2)] == ["Satu", "Dua"]
+    assert device.line is not first
+    await eventually(lambda: nothing_pending(whatsapp), 30)
+    assert len(shop.heard("chat.new_message")) == 2
+    assert len(shop.heard("chat.msg_edited")) == 1
+    assert shop.heard("conn.stream_mode_changed").count("MAIN") == 1

@@ -75,6 +75,14 @@ async def test_numbers_without_whatsapp_are_known_and_cannot_be_sent_to(shop, wh
     assert (await whatsapp.counts())["received"] == 0
 
 
+async def test_a_number_that_gave_up_whatsapp_cannot_be_sent_to_in_its_old_chat_either(shop, whatsapp):
+    await shop.send_text(ANI_ID, "Halo")
+    await whatsapp.put_number(ANI, exists=False, lid_chats=False)
+    sent = await shop.send_text(ANI_ID, "Halo lagi")
+    assert (sent["ack"], sent["sendMsgResult"]["messageSendResult"]) == (-1, "ERROR_UNKNOWN")
+    assert (await whatsapp.counts())["received"] == 1
+
+
 FILES = [
     (PNG, "image/png", {"type": "image", "caption": "Foto"}, "image"),
     (b"%PDF-1.7 brochure", "application/pdf", {"type": "document", "filename": "harga.pdf"}, "document"),

@@ -21,7 +21,7 @@ def _refused(result: str) -> Json:
 async def take(server: ChatServer, device: Device, sent: Json) -> Json:
     """Take a message from a page; answers ack 1, or -1 with a result, or None: the page hears nothing."""
     to = server.directory.find(sent.pop("chat"))
-    if to is None:
+    if to is None or (isinstance(to, Person) and not to.exists):
         return _refused("ERROR_UNKNOWN")
     faults, who = server.faults, (device.phone, server.address(to))
     if fault := faults.hit(FaultName.REFUSE_SEND, *who):

@@ -56,6 +56,7 @@ async function enter(login) {
 
 const told = {
   hello: async () => {
+    if (session.stream.mode === "MAIN") return; // the line broke and is back
     session.becomeMain();
     await messages.settle();
     await listened(() => messages.listenedTo);
@@ -80,6 +81,7 @@ const told = {
   },
 };
 
+let dealtWith = 0;
 let seen = 0;
 
 /** What was dealt with is acknowledged, many at once: the server forgets it only then. */
@@ -94,9 +96,12 @@ function sayWhatWasSeen() {
   line.ask("seen", { number }).catch(() => null); // else the server tells it again
 }
 
+/** Numbered events are told until acknowledged: again after the line broke. */
 async function onEvent({ number, kind, ...event }) {
-  await told[kind]?.(event);
-  if (number) acknowledge(number);
+  if (!number) return told[kind]?.(event);
+  if (number > dealtWith) await told[kind]?.(event);
+  dealtWith = Math.max(dealtWith, number);
+  acknowledge(number);
 }
 
 function listen() {
