@@ -1,6 +1,7 @@
 """What comes in: texts and files of people and groups, one's own from the phone, edits, deletions; while closed too."""
 
 from practice.testing import eventually
+from practice.whatsapp.devices import Device
 
 SHOP, BUDI, ANI = "+62811000001", "+62811000002", "+62811000003"
 GROUP = "120363000000000001@g.us"
@@ -121,7 +122,8 @@ async def test_chats_with_something_unread_are_listed_until_read(shop, whatsapp)
     assert await shop.run(unread) == []
 
 
-async def test_a_line_that_breaks_comes_back_and_tells_nothing_twice(platform, shop, whatsapp):
+async def test_a_line_that_breaks_comes_back_and_tells_nothing_twice(platform, shop, whatsapp, monkeypatch):
+    monkeypatch.setattr(Device, "seen", lambda *_: None)
     await whatsapp.write(ANI, SHOP, "Satu")
     (told,) = await shop.hears("chat.new_message")
     await whatsapp.edit(told["id"].split("_")[2], "Satu!")
@@ -129,6 +131,7 @@ async def test_a_line_that_breaks_comes_back_and_tells_nothing_twice(platform, s
     (device,) = platform.server.devices.by_token.values()
     first = device.line
     first.close()
+    monkeypatch.undo()
     await whatsapp.write(ANI, SHOP, "Dua")
     assert [one["body"] for one in await shop.hears("chat.new_message", 2)] == ["Satu", "Dua"]
     assert device.line is not first

@@ -47,7 +47,7 @@ async def suffer(device: Device, trouble: Fault) -> None:
     if trouble.value:
         device.line.put({"kind": "trouble", "freezeSeconds": trouble.value})
     else:
-        await crash_browser_page(device.line.port)
+        await crash_browser_page(device.line.connection)
 
 
 def taken(server: ChatServer, device: Device, message_ids: list[str]) -> list[str]:

@@ -12,10 +12,10 @@ Event = dict[str, Any]
 
 
 class Line:
-    """One open page's event stream; `port` is its end of the connection."""
+    """One open page's event stream; `connection` is the port of its end and of ours."""
 
-    def __init__(self, page: str, port: int) -> None:
-        self.page, self.port = page, port
+    def __init__(self, page: str, connection: tuple[int, int]) -> None:
+        self.page, self.connection = page, connection
         self._queue: asyncio.Queue[Event | None] = asyncio.Queue()
 
     def put(self, event: Event) -> None:

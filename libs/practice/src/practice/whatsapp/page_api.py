@@ -76,7 +76,7 @@ def linking(server: ChatServer) -> APIRouter:
 
     @router.get("/listen")
     async def listen(request: Request, page: str, token: str | None = None) -> StreamingResponse:
-        line = Line(page, request.client.port if request.client else 0)
+        line = Line(page, (request.scope["client"][1], request.scope["server"][1]))
         return StreamingResponse(_told(server, line, token), media_type="text/event-stream")
 
     return router

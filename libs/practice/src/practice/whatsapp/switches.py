@@ -37,7 +37,7 @@ def switches(server: ChatServer) -> APIRouter:
                 line.put({"kind": "screen", "name": given.screen})
             suffering = {"freezeSeconds": given.freeze_seconds, "growMegabytes": given.grow_megabytes}
             line.put({"kind": "trouble", **suffering})
-        crashed = [await crash_browser_page(line.port) for line in lines] if given.crash else []
+        crashed = [await crash_browser_page(line.connection) for line in lines] if given.crash else []
         return {"pages": len(lines), "crashed": sum(crashed)}
 
     @router.put("/switches")
