@@ -45,6 +45,7 @@ async def test_a_qr_code_is_a_picture_that_nobody_keeps_and_a_text_for_programs(
     await show(service, account, "qr", QR.encode())
     asked = (await service.http.get(f"/v1/accounts/{account}/challenge")).json()
     assert (asked["id"], asked["kind"], asked["shown"], asked["status"]) == ("q1", "qr", "qr", "awaiting_qr")
+    assert asked["session_import"] is False, "e-mail has no browser session"
     assert QR not in str(asked)
     path = f"/v1/accounts/{account}/challenge/picture"
     picture = await service.http.get(path)

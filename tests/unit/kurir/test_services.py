@@ -44,6 +44,16 @@ def test_browsers_keep_their_profiles_in_the_data_folder(tmp_path):
     assert given["CHANNEL_WHATSAPP_PROFILES"] == str(tmp_path / "profiles")
 
 
+def test_in_practice_people_log_in_at_the_practice_page(tmp_path, monkeypatch):
+    monkeypatch.delenv("ACCOUNTS_LOGIN_URLS", raising=False)
+    endpoints = Endpoints(services=dict.fromkeys(services.SERVICES, 1))
+    real = service_environment("accounts", Home(tmp_path), Keys.fresh(), endpoints, practice=False)
+    assert "ACCOUNTS_LOGIN_URLS" not in real
+    endpoints.practice["whatsapp"] = {"api": "http://127.0.0.1:1", "page": "http://127.0.0.1:2/"}
+    given = service_environment("accounts", Home(tmp_path), Keys.fresh(), endpoints, practice=True)
+    assert given["ACCOUNTS_LOGIN_URLS"] == '{"whatsapp": "http://127.0.0.1:2/"}'
+
+
 @pytest.mark.parametrize("name", practice.PLATFORMS)
 def test_a_practice_platform_is_reached_where_its_ports_are(name, tmp_path):
     platform = practice.PLATFORMS[name]

@@ -1,5 +1,6 @@
 """The variables each service is started with."""
 
+import json
 import os
 from dataclasses import dataclass, field
 
@@ -50,6 +51,12 @@ def service_environment(name: str, home: Home, keys: Keys, endpoints: Endpoints,
     return {k: os.environ.get(k, v) if k in settable else v for k, v in env.items()}
 
 
+def _login_urls(endpoints: Endpoints) -> dict[str, str]:
+    """Return what `kurir login` opens in place of the platforms' own pages; as the operator says, else in practice."""
+    found = rehearsal.login_urls(endpoints.practice)
+    return {"ACCOUNTS_LOGIN_URLS": json.dumps(found)} if found and "ACCOUNTS_LOGIN_URLS" not in os.environ else {}
+
+
 def _secrets(name: str, keys: Keys, endpoints: Endpoints) -> dict[str, str]:
     """Return what the service needs and no more: a channel opens its own accounts' passwords, and signs no token."""
     if name == "accounts":
@@ -59,6 +66,7 @@ def _secrets(name: str, keys: Keys, endpoints: Endpoints) -> dict[str, str]:
             "KURIR_JWT_SECRET": keys.jwt,
             "KURIR_ADMIN_EMAIL": keys.admin_email,
             "KURIR_ADMIN_PASSWORD": keys.admin_password,
+            **_login_urls(endpoints),
         }
     if name == "campaigns":
         return {

@@ -93,6 +93,11 @@ def environment(channel: Channel | None, places: Mapping[str, Place]) -> dict[st
     return found
 
 
+def login_urls(places: Mapping[str, Place]) -> dict[str, str]:
+    """Return the pages where a person logs in, by channel: those of the practice platforms that have one."""
+    return {str(PLATFORMS[name].channel): place["page"] for name, place in places.items() if "page" in place}
+
+
 def told(place: Place) -> str:
     """Return where a practice platform is reached, for people."""
     further = [f"{name.removesuffix('_port').upper()} {port}" for name, port in place.items() if name.endswith("_port")]

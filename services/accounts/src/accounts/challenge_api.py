@@ -1,8 +1,10 @@
 """HTTP → what a login shows to a person: for operators only, never cached, never logged."""
 
+import asyncio
 from datetime import datetime
 from typing import Annotated, Literal
 
+from contracts.channels import BROWSERS
 from contracts.state import SessionStatus
 from fastapi import APIRouter, Header, HTTPException, Response
 from pydantic import BaseModel, Field
@@ -30,6 +32,9 @@ class ChallengeView(BaseModel):
     shown: Literal["qr", "code_to_enter", "image/png"] | None = Field(
         description="What `…/challenge/picture` shows: a QR code, a code to type into the phone, a screenshot"
     )
+    session_import: bool = Field(
+        description="Whether a person may instead log in on their own computer and import the session (`kurir login`)"
+    )
 
 
 @router.get("", summary="What a login asks of a person", responses=problems(404))
@@ -43,6 +48,7 @@ async def ask(_: Operator, ctx: Ctx, account_id: str) -> ChallengeView:
         status=found.state.status,
         reason=found.state.reason,
         shown=shown,
+        session_import=account.channel in BROWSERS,
         **found.challenge.model_dump(),
     )
 
@@ -63,7 +69,7 @@ async def picture(
     account = await usecases.get(ctx.store, account_id)
     found = await challenge.seen(ctx.sessions, ctx.vault, account)
     if not _wants_text(accept):
-        return Response(found.picture(), media_type="image/png", headers=_NEVER_KEPT)
+        return Response(await asyncio.to_thread(found.picture), media_type="image/png", headers=_NEVER_KEPT)
     if not found.is_text:
         raise HTTPException(406, "This is a screenshot: ask for image/png.")
     return Response(found.data, media_type="text/plain", headers=_NEVER_KEPT)

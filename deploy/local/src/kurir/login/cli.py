@@ -31,7 +31,9 @@ def login(
     home: HomeOption = None,
     json: JsonOption = False,
     plain_http: Annotated[bool, typer.Option("--plain-http", hidden=True)] = False,
-    headless: Annotated[bool, typer.Option("--headless", hidden=True, envvar="KURIR_LOGIN_HEADLESS")] = False,
+    headless: Annotated[
+        bool, typer.Option("--headless", hidden=True, envvar=["KURIR_LOGIN_HEADLESS", "KURIR_PRACTICE"])
+    ] = False,
     settle: Annotated[float | None, typer.Option(hidden=True, envvar="KURIR_LOGIN_SETTLE_SECONDS")] = None,
 ) -> None:
     """Log an account in with a browser on your own computer, and hand the session to Kurir.
