@@ -9,14 +9,16 @@ import orjson
 import psutil
 import pytest
 import pytest_asyncio
-from channelkit.suite.rig import Rig, eventually
+from channel_whatsapp.parts import message_id
+from channelkit.suite.rig import QUICK, Rig, eventually
+from contracts.ids import platform_key
 from contracts.state import SessionStatus
 
 from tests.integration.channel_whatsapp.test_contract import WhatsAppWorld
 from tests.support.processes import Server, free_port
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-COUNT = 60
+COUNT = 40
 
 
 @pytest_asyncio.fixture(loop_scope="module")
@@ -33,16 +35,19 @@ async def rig(fresh_nats, whatsapp, settings):
 @pytest.fixture
 def service(rig, practice, tmp_path, monkeypatch):
     port = free_port()
+    quick = {f"CHANNEL_WHATSAPP_{name.upper()}": str(value) for name, value in QUICK.items()}
     for name, value in {
+        **quick,
         "NATS_URL": rig.settings.nats_url,
         "KURIR_SEALING_KEYS": rig.settings.sealing_keys.get_secret_value(),
         "KURIR_ADDRESS_HMAC_KEYS": rig.settings.address_hmac_keys.get_secret_value(),
         "KURIR_PRACTICE": "true",
+        "KURIR_FAILPOINTS": "",
         "CHANNEL_WHATSAPP_PORT": str(port),
         "CHANNEL_WHATSAPP_HOST": "127.0.0.1",
         "CHANNEL_WHATSAPP_PAGE_URL": practice["page_url"],
         "CHANNEL_WHATSAPP_PROFILES": str(tmp_path / "profiles"),
-        "CHANNEL_WHATSAPP_SEND_TIMEOUT_SECONDS": "6",
+        "CHANNEL_WHATSAPP_SEND_TIMEOUT_SECONDS": "4",
         "CHANNEL_WHATSAPP_SETTLE_SECONDS": "0.1",
         "CHANNEL_WHATSAPP_RESTART_SECONDS": "0.2",
         "CHANNEL_WHATSAPP_BEAT_EVERY_SECONDS": "1",
@@ -113,6 +118,43 @@ async def _kept(rig):
 
 async def _arrived(whatsapp, wanted):
     return (await whatsapp.counts())["received"] >= wanted
+
+
+POINTS = {
+    "lane.after_claim": ("unknown", [0, 0]),  # nobody can tell any more that it had not been handed over
+    "lane.after_part": ("unknown", [1, 0]),
+    "lane.after_send": ("sent", [1, 1]),  # the page is asked, and knows
+}
+"""Where the service is killed → the row's end, and how often its two bubbles arrived."""
+
+
+async def test_killed_at_a_point_the_row_ends_and_nothing_goes_out_twice(rig, service, whatsapp, pytestconfig):
+    points = POINTS if pytestconfig.getoption("--full", default=False) else ["lane.after_send"]
+    await rig.log_in("acc")
+    await eventually(lambda: _kept(rig), 60, "the login to be in the vault")
+    await whatsapp.put_range("+628120000000", 300, acts="receive")
+    for point in points:
+        end, arrived = POINTS[point]
+        service.process.terminate()
+        service.process.wait(30)
+        os.environ["KURIR_FAILPOINTS"] = f"{point}=kill@1"  # put back with the service's other variables
+        service.start()
+        command = rig.command("acc", content={"text": "satu", "bubbles": ["dua"]})
+        await rig.send(command)
+        await eventually(lambda: _dead(service), 60, f"the service to die at {point}")
+        os.environ["KURIR_FAILPOINTS"] = ""
+        service.kill()
+        service.start()
+        event = await rig.end(command, "sent", "unknown", "failed", seconds=90)
+        wanted = [message_id(platform_key(command.row, 0, part)) for part in range(2)]
+        counts = (await whatsapp.counts_by_message_id(wanted))["counts"]
+        assert [counts.get(one, 0) for one in wanted] == arrived, point
+        assert [what for what, _ in await rig.ends(command)] == [end], point
+        assert event.get("platform_ids", wanted) == wanted
+
+
+async def _dead(service):
+    return service.process.poll() is not None
 
 
 async def test_sigterm_ends_it_with_its_browsers_and_the_log_holds_no_secret(rig, service, whatsapp):
