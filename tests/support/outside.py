@@ -5,11 +5,13 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from contracts.ids import parse_message_id
+from channel_whatsapp.parts import message_id
+from contracts.ids import parse_message_id, platform_key
 from kurir.demo.email import EmailStory
 from kurir.demo.people import phone
 from kurir.demo.story import Story
 from kurir.demo.telegram import TelegramStory, random_id
+from kurir.demo.whatsapp import WhatsAppStory
 
 Json = dict[str, Any]
 Copies = tuple[Counter[str], Counter[str]]
@@ -127,4 +129,51 @@ class Telegram:
         await self.telegram.set_faults(refuse={"error": "USER_IS_BLOCKED", "method": "messages.send*", "times": 1})
 
 
-_OUTSIDE: dict[type[Story], Any] = {EmailStory: Mail, TelegramStory: Telegram}
+class WhatsApp:
+    """The practice WhatsApp: a row is known by its message id."""
+
+    parts = 1
+
+    def __init__(self, story: WhatsAppStory) -> None:
+        self.whatsapp = story.whatsapp
+        self.writers = 0
+
+    async def copies(self, rows: Mapping[str, Json]) -> Copies:
+        """Count what WhatsApp took from pages; a row is there as often as any of its bubbles, half of it is no whole."""
+        ids = {n: [message_id(platform_key(n, row["wanted"], p)) for p in range(self.parts)] for n, row in rows.items()}
+        counts = (await self.whatsapp.counts_by_message_id([one for many in ids.values() for one in many]))["counts"]
+        people = {row["to"]["address"] for row in rows.values()}
+        found = await self.whatsapp.messages(limit=_MOST_RECORDS)
+        assert len(found) < _MOST_RECORDS, "more messages than the book holds"
+        arrived = Counter(message["to"] for message in found if message["to"] in people)
+        keys = Counter({name: max(counts[one] for one in many) for name, many in ids.items()})
+        return keys, Counter({one: count / self.parts for one, count in arrived.items()})
+
+    async def lying(self, account: Json, skip: int = 0) -> Counter[str]:  # noqa: ARG002  # found by its page
+        """Count by message id."""
+        found = await self.whatsapp.messages(to=await self._phone(), limit=_MOST_RECORDS)
+        return Counter(message["id"] for message in found[::-1][skip:])
+
+    async def write(self, account: Json, count: int) -> None:  # noqa: ARG002
+        """Let people write, each from a number of its own."""
+        to, self.writers = await self._phone(), self.writers + count
+        people = [phone("read", 99_999, number) for number in range(self.writers - count, self.writers)]
+        await self.whatsapp.put_numbers([{"phone": one} for one in people])
+        for one in people:
+            await self.whatsapp.write(one, to, "Ada stok?")
+
+    async def waiting(self) -> int:
+        """Count what people are about to do."""
+        return int((await self.whatsapp.counts())["acts_waiting"])
+
+    async def refuse_one(self) -> None:
+        """Refuse the next message."""
+        await self.whatsapp.set_faults(refuse_send={"times": 1})
+
+    async def _phone(self) -> str:
+        """Return the number of the one account that is linked: its settings do not say."""
+        (device,) = await self.whatsapp.devices()
+        return str(device["phone"])
+
+
+_OUTSIDE: dict[type[Story], Any] = {EmailStory: Mail, TelegramStory: Telegram, WhatsAppStory: WhatsApp}
