@@ -13,7 +13,7 @@ from contracts.ids import digest
 from contracts.state import Challenge, SessionStatus
 from contracts.whatsapp import WhatsAppSettings
 from servicekit import tasks
-from servicekit.clock import utcnow
+from servicekit.clock import boottime, utcnow
 from servicekit.errors import KurirError, Permanent, Retry
 from servicekit.logs import get_logger
 
@@ -29,6 +29,8 @@ from channel_whatsapp.wajs import Bundle
 
 _log = get_logger("channel_whatsapp.session")
 _LOOK_SECONDS = 2.0
+_LOG_OUT_SECONDS = 20.0
+"""The kit waits 30 s for all of it."""
 _NEW = "new"
 _MB = 1_000_000
 
@@ -115,12 +117,23 @@ class WhatsAppSession:
     async def log_out(self) -> None:
         """Unlink the device on the platform, and remove the profile: the account is being deleted."""
         try:
-            await (await self.life.ready_page(_LOOK_SECONDS)).log_out()
+            await (await self._page_of_login()).log_out()
         except (PageGone, PageRefused) as error:
             await self.host.log("warning", f"The phone may still list this device: {error}")
         await tasks.end([self._living])
         await self.life.browser.discard()
         self.life.browser.kept.folder.remove()
+
+    async def _page_of_login(self) -> WhatsAppPage:
+        """Return the page to log out with: an account that was off has its browser opened for it. Raises PageGone."""
+        kept, until = self.life.browser.kept, boottime() + _LOG_OUT_SECONDS
+        while True:
+            try:
+                return await self.life.ready_page(_LOOK_SECONDS)
+            except PageGone:
+                nobody = kept.held and not kept.login
+                if nobody or boottime() > until:
+                    raise
 
     async def close(self) -> None:
         """Close the browser gracefully: its memory is given back, its profile put into the vault."""
