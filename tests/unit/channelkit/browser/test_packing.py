@@ -78,9 +78,21 @@ def test_links_stay_behind(profile, tmp_path):
         b"",
     ],
     ids=[  # an archive holds its time: workers that run tests side by side would name it differently
-        "above", "absolute", "up again", "link out", "through a link", "twice", "file as folder", "nul", "hard link",
-        "pipe", "device", "cut", "no archive", "empty",
-    ],  # fmt: skip
+        "above",
+        "absolute",
+        "up again",
+        "link out",
+        "through a link",
+        "twice",
+        "file as folder",
+        "nul",
+        "hard link",
+        "pipe",
+        "device",
+        "cut",
+        "no archive",
+        "empty",
+    ],
 )
 def test_a_bad_archive_is_refused_and_leaves_what_was_there(profile, tmp_path, bad):
     with pytest.raises(BadProfile):
