@@ -5,6 +5,8 @@ import json
 import os
 import sys
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from channel_whatsapp.channel import WhatsAppChannel
@@ -69,45 +71,67 @@ def on_screen(platform: WhatsAppPlatform) -> dict[tuple[str, ...], str]:
     return {offer.keys: ",".join([ref, *offer.keys]) for ref, offer in platform.server.devices._refs.items()}
 
 
-async def status(service: Service, account: str) -> str:
-    return (await service.http.get(f"/v1/accounts/{account}/session")).json()["status"]
+@dataclass
+class Person:
+    """Sits before `kurir login` with a phone in the hand."""
+
+    service: Service
+    platform: WhatsAppPlatform
+    whatsapp: WhatsAppPractice
+    home: Path
+
+    async def log_in(self, account: str) -> tuple[dict, str]:
+        """Run the command, scan what its window shows, and return what it told."""
+        before = on_screen(self.platform)
+        token = self.service.token(Role.OPERATOR)["Authorization"].removeprefix("Bearer ")
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "kurir", "login", account, "--json", "--wait", "120",
+            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+            env={
+                **os.environ, "HOME": str(self.home), "XDG_STATE_HOME": str(self.home / "state"),
+                "KURIR_URL": str(self.service.http.base_url), "KURIR_TOKEN": token,
+                "KURIR_LOGIN_HEADLESS": "1", "KURIR_LOGIN_SETTLE_SECONDS": "3",
+            },
+        )  # fmt: skip
+
+        async def scanned() -> bool:
+            for keys, text in on_screen(self.platform).items():
+                if keys not in before:
+                    return await self.whatsapp.scan(text, SHOP)
+            return process.returncode is not None
+
+        await eventually(scanned, SLOW)
+        out, err = await asyncio.wait_for(process.communicate(), SLOW)
+        assert process.returncode == 0, err.decode()
+        return json.loads(out), err.decode()
+
+    async def sees(self, account: str, status: str) -> None:
+        """Wait for the account's state."""
+
+        async def there() -> bool:
+            return (await self.service.http.get(f"/v1/accounts/{account}/session")).json()["status"] == status
+
+        await eventually(there, SLOW)
 
 
-async def test_the_servers_replica_becomes_ready_without_a_qr_code(
+async def test_the_servers_replica_becomes_ready_without_a_qr_code_and_again_after_the_phone_unlinked_it(
     service: Service, server: ChannelManager, platform: WhatsAppPlatform, whatsapp: WhatsAppPractice, tmp_path
 ):
+    person = Person(service, platform, whatsapp, tmp_path)
     account = (await service.http.post("/v1/accounts", json={"name": "Toko", "channel": "whatsapp"})).json()["id"]
-
-    async def asks_for_a_scan() -> bool:
-        return await status(service, account) == "awaiting_qr"
-
-    await eventually(asks_for_a_scan, SLOW)
+    await person.sees(account, "awaiting_qr")
     of_the_server = on_screen(platform)
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "kurir", "login", account, "--json", "--wait", "120",
-        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-        env={
-            **os.environ, "HOME": str(tmp_path), "XDG_STATE_HOME": str(tmp_path / "state"),
-            "KURIR_URL": str(service.http.base_url), "KURIR_LOGIN_HEADLESS": "1", "KURIR_LOGIN_SETTLE_SECONDS": "3",
-            "KURIR_TOKEN": service.token(Role.OPERATOR)["Authorization"].removeprefix("Bearer "),
-        },
-    )  # fmt: skip
-
-    async def scanned() -> bool:
-        for keys, text in on_screen(platform).items():
-            if keys not in of_the_server:
-                return await whatsapp.scan(text, SHOP)
-        return process.returncode is not None
-
-    await eventually(scanned, SLOW)
-    out, err = await asyncio.wait_for(process.communicate(), SLOW)
-    assert process.returncode == 0, err.decode()
-    told = json.loads(out)
+    told, words = await person.log_in(account)
     assert (told["ready"], told["import_state"]) == (True, "taken_over")
-    assert "logged in; closing the browser" in err.decode()
+    assert "logged in; closing the browser" in words
     devices = await whatsapp.devices()
     assert [(one["phone"], one["open"]) for one in devices] == [(SHOP, True)], "one session, and the server has it open"
     lines = [line["text"] for line in (await service.http.get(f"/v1/accounts/{account}/logs")).json()["items"]]
     assert any("WhatsApp Automation is ready" in line for line in lines)
-    for text in of_the_server.values():
-        assert text not in err.decode() + str(lines)
+    assert not [text for text in of_the_server.values() if text in words + str(lines)]
+
+    await whatsapp.log_out(SHOP)
+    await person.sees(account, "logged_out")
+    again, _ = await person.log_in(account)
+    assert (again["ready"], again["session_import"] != told["session_import"]) == (True, True)
+    assert [one["open"] for one in await whatsapp.devices()] == [True]

@@ -100,7 +100,7 @@ def _progress(done: int, total: int) -> None:
 
 
 def _told(result: Outcome) -> str:
-    size = f"{result.bytes / 1_000_000:.1f} MB"
+    size = f"{result.bytes / 1_000:,.0f} kB"
     if result.ready:
         return f"{result.name} is ready ({size} handed over in {result.seconds:g} s)"
     status = f"{result.status}: {result.reason}" if result.reason else result.status
