@@ -48,8 +48,8 @@ class Life:
         """Held while a message is being sent: a healthy browser is only closed between two messages."""
         self.generation = 0
         """Counts the pages this session has had."""
-        self.unclean_generation = 0
-        """The last page that came after an end which was not graceful; 0: none."""
+        self.unclean_generation = 1
+        """The last page that cannot know all that was handed over before it: the first of a session, or one after a break."""
         self.asleep = False
         self._host, self._settings, self._bundle, self._hears = host, settings, bundle, hears
         self._page: WhatsAppPage | None = None
@@ -76,6 +76,10 @@ class Life:
         """Return the page once messages can be sent through it; wakes a sleeping browser. Raises PageGone."""
         self._wanted.set()
         self.worked()
+        return await self.usable_page(within_seconds)
+
+    async def usable_page(self, within_seconds: float) -> WhatsAppPage:
+        """Return the page once messages can be sent through it, for no reason to stay awake. Raises PageGone."""
         try:
             async with asyncio.timeout(within_seconds):
                 await self._usable.wait()
@@ -146,7 +150,7 @@ class Life:
     async def _with(self, browser: RunningBrowser, tend: Tend) -> Next:
         """Tend the browser's page until it breaks (PageGone), or until something is to be done with it."""
         self.generation += 1
-        if self._broke or self.browser.unclean:
+        if self._broke:
             self.unclean_generation = self.generation
         self._broke = False
         page, settings = WhatsAppPage(browser.page), self._settings

@@ -10,6 +10,7 @@ from contracts.state import Challenge, SessionStatus
 from contracts.whatsapp import WhatsAppSettings
 from servicekit.clock import boottime, utcnow
 
+from channel_whatsapp.life import Life
 from channel_whatsapp.messages import State
 from channel_whatsapp.page import PageRefused, WhatsAppPage
 
@@ -36,6 +37,7 @@ class Screen(Protocol):
 
     host: Host
     account: WhatsAppSettings
+    life: Life
     logged_out_because: str | None
     """Set once the page said that the login ended."""
 
@@ -142,8 +144,11 @@ class Login:
 
 
 async def ask_person(session: Screen, page: WhatsAppPage, reason: str, last: Challenge | None = None) -> Challenge:
-    """Say what is wrong, in our words and the page's, with a picture: once for each screen, so the *last* is compared."""
-    words = await page.words()
+    """Say what is wrong, in our words and the page's, with a picture: once for each screen, so the *last* is compared.
+
+    Where chats may be on the page, its words are left to the picture, which is sealed: what people write is no log line.
+    """
+    words = "" if session.life.browser.kept.login else await page.words()
     said = (f"{reason}: “{words}”" if words else reason)[:500]
     challenge_id = digest("screen", said)
     if last is not None and last.id == challenge_id and last.expires_at and utcnow() < last.expires_at:

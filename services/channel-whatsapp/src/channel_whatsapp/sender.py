@@ -2,15 +2,14 @@
 
 import asyncio
 import contextlib
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from channelkit.protocol import Host, OutcomeUnknown, Outgoing
-from contracts.commands import SendMessage
 from servicekit.errors import Permanent, Retry, Unavailable
 
 from channel_whatsapp import parts
+from channel_whatsapp.fates import Fates, Page
 from channel_whatsapp.messages import FAILED, SENT
 from channel_whatsapp.page import File, Handed, PageGone, PageRefused, WhatsAppPage
 from channel_whatsapp.parts import Part
@@ -19,8 +18,6 @@ from channel_whatsapp.settings import Settings
 
 _AGAIN_SECONDS = 5.0
 _STRANGE_SECONDS = 30.0
-_ASK_SECONDS = 1.0
-_REMEMBERED = 5000
 _TYPING_PER_LETTER = 0.05
 _NOT_LEFT = {"ERROR_UPLOAD", "ERROR_CANCELLED", "ERROR_EXPIRED"}
 """Results (`SendMsgResult`) after which the page has not sent the message."""
@@ -28,18 +25,6 @@ _NO_NETWORK = "ERROR_NETWORK"
 """The page gave up, but the server may have had it: only the answer may be missing."""
 _NOBODY_THERE = {"invalid_wid"}
 """wa-js's codes for an id that cannot be: the recipient's trouble, and no one else's."""
-
-
-class Page(Protocol):
-    """What sending needs of the browser's life."""
-
-    sending: asyncio.Lock
-    generation: int
-    unclean_generation: int
-
-    async def ready_page(self, within_seconds: float) -> WhatsAppPage:
-        """Return the page once it is ready. Raises PageGone."""
-        ...
 
 
 class Account(Protocol):
@@ -56,7 +41,7 @@ class Account(Protocol):
         ...
 
     @property
-    def fates(self) -> "Fates":
+    def fates(self) -> Fates:
         """Return what is known of messages handed over."""
         ...
 
@@ -192,49 +177,6 @@ class _Message:
         if self._file is None:
             return await self.page.send_text(self.wid, message_id, self._text)
         return await self.page.send_file(self.wid, message_id, self.token, self._file, self._text)
-
-
-class Fates:
-    """Answers whether a message went out: only the page knows, and only if it has seen all that happened."""
-
-    def __init__(self, life: Page, peers: Peers) -> None:
-        self._life, self._peers = life, peers
-        self._handed: OrderedDict[str, int] = OrderedDict()
-        """Message id → the page it was handed to."""
-
-    def handed(self, message_id: str) -> None:
-        """Note to which page a message is being handed."""
-        self._handed[message_id] = self._life.generation
-        while len(self._handed) > _REMEMBERED:
-            self._handed.popitem(last=False)
-
-    async def was_sent(self, key: str, command: SendMessage, within_seconds: float) -> bool | str | None:
-        """Return the message's id where WhatsApp's server has it, False where it surely never left, None in doubt.
-
-        *key*: a platform key of the command. Waits for a page that is just starting.
-        """
-        message_id = parts.message_id(key)
-        deadline = asyncio.get_running_loop().time() + within_seconds
-        try:
-            page = await self._life.ready_page(within_seconds)
-            wid = await self._peers.reach(page, command.to.address)
-            while True:
-                known = await page.known(wid, message_id)
-                if known.found and known.ack >= SENT:
-                    return message_id
-                waits = known.found and known.ack > FAILED  # the page itself sends it, as soon as it can
-                if not waits or asyncio.get_running_loop().time() > deadline:
-                    break
-                await asyncio.sleep(_ASK_SECONDS)
-        except (PageGone, PageRefused, Unavailable, Permanent):
-            return None
-        if known.found or known.way in {"handed", "answered"} or not self._saw_it(message_id):
-            return None
-        return False
-
-    def _saw_it(self, message_id: str) -> bool:
-        """Return whether every browser since the message was handed over ended gracefully: then the page would know."""
-        return self._handed.get(message_id, 0) >= self._life.unclean_generation
 
 
 def _refusal(error: PageRefused) -> Exception:

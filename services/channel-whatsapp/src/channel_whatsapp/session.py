@@ -17,12 +17,13 @@ from servicekit.clock import boottime, utcnow
 from servicekit.errors import KurirError, Permanent, Retry
 from servicekit.logs import get_logger
 
+from channel_whatsapp.fates import Fates
 from channel_whatsapp.inbox import Inbox
 from channel_whatsapp.life import Life, Next
 from channel_whatsapp.login import LoggedOut, Login, NobodyCame
 from channel_whatsapp.page import PageGone, PageRefused, WhatsAppPage
 from channel_whatsapp.peers import Peers
-from channel_whatsapp.sender import Fates, WhatsAppSender
+from channel_whatsapp.sender import WhatsAppSender
 from channel_whatsapp.settings import Settings
 from channel_whatsapp.tending import Tending
 from channel_whatsapp.wajs import Bundle
@@ -104,11 +105,8 @@ class WhatsAppSession:
         """Truly ask the page. Raises Retry. A sleeping account's browser is closed on purpose, and is not asked."""
         if self.life.asleep:
             return
-        page = self.life.page
-        if page is None:
-            raise Retry(_LOOK_SECONDS, "the page is not ready")
         try:
-            state = await page.state()
+            state = await (await self.life.usable_page(self.settings.probe_timeout_seconds * 0.8)).state()
         except (PageGone, PageRefused) as error:
             raise Retry(_LOOK_SECONDS, str(error)) from error
         if state is None or not state.online:
@@ -173,7 +171,7 @@ class WhatsAppSession:
         except LoggedOut as error:
             await self._give_up(str(error))
         except NobodyCame:
-            await self._give_up("nobody used the code: log in again to be shown a new one")
+            await self._give_up("nobody used the code: switch the account off and on to be shown a new one")
         except KurirError as error:
             await self.host.report(SessionStatus.FAILED, error.detail or error.reason)
         except Exception as error:

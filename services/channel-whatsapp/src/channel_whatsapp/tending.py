@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import math
 from typing import Protocol
 
 from channelkit.browser.growth import Growth
@@ -111,7 +112,7 @@ class Tending:
                 await self._blocked(state.why_blocked)
             else:
                 await self._connected(online=state is not None and state.online)
-            if wanted := await self._due():
+            if wanted := await self._due(update=state is not None and state.update):
                 async with self._life.sending:
                     self._life.usable(None)
                 return wanted
@@ -153,11 +154,13 @@ class Tending:
             self._life.usable(None)
             await self._report()
 
-    async def _due(self) -> Next | None:
+    async def _due(self, *, update: bool) -> Next | None:
         if self._seal_at is not None and boottime() >= self._seal_at:
             return "seal"
-        if await self._has_grown():
-            await self._host.log("info", "The browser has grown too large: it is loaded anew")
+        grown = await self._has_grown()
+        if grown or (update and self._account.growth.is_due(math.inf)):
+            why = "The browser has grown too large" if grown else "WhatsApp asks for its new version"
+            await self._host.log("info", f"{why}: the page is loaded anew")
             self._account.growth.reloaded()
             return "seal"
         idle, longest = self._life.idle_seconds, self._account.account.sleep_minutes
