@@ -36,3 +36,19 @@ async def shop(platform, telegram):
     """A Telethon client signed in as the shop."""
     async with signed_in(platform.ports, telegram, SHOP) as opened:
         yield opened
+
+
+def listening(client, builder, what, into=None):
+    """Return a list that fills with `what(event)` of each event a Telethon client is told of."""
+    told = [] if into is None else into
+
+    async def handler(event):
+        told.append(what(event))
+
+    client.add_event_handler(handler, builder)
+    return told
+
+
+async def holds(told, *wanted):
+    """Whether this is the list, for `eventually`."""
+    return told == list(wanted)

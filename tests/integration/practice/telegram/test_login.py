@@ -5,7 +5,7 @@ from practice.telegram.testing import connected, signed_in
 from practice.testing import eventually
 from telethon import errors, events, functions, types
 
-from .conftest import ANNA, SHOP
+from .conftest import ANNA, SHOP, listening
 
 
 async def test_a_code_signs_in_and_the_login_lasts(platform, telegram, client):
@@ -159,10 +159,7 @@ async def test_a_key_is_known_at_its_own_dc_alone(platform, telegram, shop):
 
 
 async def test_a_code_may_also_come_as_a_message_to_those_signed_in(telegram, shop, client):
-    heard = []
-    shop.add_event_handler(
-        lambda event: heard.append((event.sender_id, event.raw_text)), events.NewMessage(incoming=True)
-    )
+    heard = listening(shop, events.NewMessage(incoming=True), lambda event: (event.sender_id, event.raw_text))
     await telegram.switch(code_in_chat=True)
     await client.send_code_request(SHOP)
     sender, text = (await eventually(lambda: _whatever(heard)))[0]

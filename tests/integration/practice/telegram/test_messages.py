@@ -1,13 +1,11 @@
 """Private messages between two Telethon clients: each side's view, and each error."""
 
-import asyncio
-
 import pytest
 from practice.telegram.testing import signed_in
 from practice.testing import eventually
 from telethon import errors, events, functions, types
 
-from .conftest import ANNA, BUDI, SHOP
+from .conftest import ANNA, BUDI, SHOP, listening
 
 
 @pytest.fixture
@@ -49,15 +47,16 @@ async def test_access_hashes_are_each_viewers_own(telegram, shop, anna, to_anna)
     assert budi_of_shop.access_hash != budi_of_anna.access_hash
     with pytest.raises(errors.PeerIdInvalidError):
         await anna(functions.messages.SendMessageRequest(budi_of_shop, "hi", random_id=1))
+    (unknown,) = await anna(functions.users.GetUsersRequest([budi_of_shop]))
+    assert isinstance(unknown, types.UserEmpty)
 
 
 async def test_a_text_goes_over_with_its_entities(telegram, shop, anna, to_anna):
-    got = asyncio.get_running_loop().create_future()
-    anna.add_event_handler(lambda event: got.done() or got.set_result(event.message), events.NewMessage(incoming=True))
+    got = listening(anna, events.NewMessage(incoming=True), lambda event: event.message)
     bold = [types.MessageEntityBold(0, 4)]
     sent = await shop(functions.messages.SendMessageRequest(to_anna, "Halo Anna", random_id=11, entities=bold))
     assert isinstance(sent, types.UpdateShortSentMessage)
-    message = await asyncio.wait_for(got, 20)
+    (message,) = await eventually(lambda: _whatever(got))
     assert (message.message, message.out, message.entities) == ("Halo Anna", False, bold)
     assert (await message.get_sender()).first_name == "Toko Halo"
     (told,) = await telegram.messages(to=ANNA)
@@ -100,10 +99,9 @@ async def test_a_reply_names_the_message_in_each_box(telegram, shop, anna, to_an
 
 
 async def test_edits_deletions_and_readings_reach_the_other_side(telegram, shop, anna, to_anna):
-    seen = []
-    anna.add_event_handler(lambda event: seen.append(("edit", event.message.message)), events.MessageEdited)
-    anna.add_event_handler(lambda event: seen.append(("delete", event.deleted_ids)), events.MessageDeleted)
-    shop.add_event_handler(lambda event: seen.append(("read", event.max_id)), events.MessageRead)
+    seen = listening(anna, events.MessageEdited(), lambda event: ("edit", event.message.message))
+    listening(anna, events.MessageDeleted(), lambda event: ("delete", event.deleted_ids), into=seen)
+    listening(shop, events.MessageRead(), lambda event: ("read", event.max_id), into=seen)
     sent = await shop.send_message(to_anna, "one")
     to_shop = await imported(anna, SHOP)
     await anna.send_read_acknowledge(to_shop)
@@ -117,10 +115,19 @@ async def test_edits_deletions_and_readings_reach_the_other_side(telegram, shop,
     assert (await telegram.messages(to=ANNA))[0]["deleted"]
     with pytest.raises(errors.MessageIdInvalidError):
         await shop.edit_message(to_anna, sent.id, "three")
+    kept = await telegram.write(SHOP, ANNA, "deleted at one side alone")
+    await telegram.delete(ANNA, kept["to_id"], revoke=False)
+    before = (await telegram.user(ANNA))["pts"]
+    assert (await shop.edit_message(to_anna, kept["id"], "changed")).message == "changed"
+    assert (await telegram.user(ANNA))["pts"] == before, "an edit does not reach who deleted it"
 
 
 async def _is(seen, what):
     return what in seen
+
+
+async def _whatever(seen):
+    return seen
 
 
 async def test_what_cannot_be_written(telegram, shop, to_anna):
@@ -142,14 +149,14 @@ async def test_histories_searches_and_dialogs(telegram, shop, to_anna):
     assert [one.message for one in await shop.get_messages(to_anna, search="3", limit=5)] == ["message 3"]
     assert [one.message for one in await shop.get_messages(to_anna, ids=[1, 99]) if one] == ["message 0"]
     dialogs = await shop.get_dialogs()
-    assert [(one.name, one.message.message) for one in dialogs] == [("Budi", "from Budi"), ("Anna", "message 4")]
+    assert [(one.name, one.message.message) for one in dialogs] == [("Budi", "from Budi"), ("x", "message 4")]
 
 
 async def test_contacts_are_kept_blocked_and_forgotten(telegram, shop, anna, to_anna):
     listed = await shop(functions.contacts.GetContactsRequest(hash=0))
     assert ["+" + one.phone for one in listed.users] == [ANNA]
     full = await shop(functions.users.GetFullUserRequest(to_anna))
-    assert (full.users[0].first_name, full.full_user.blocked) == ("Anna", False)
+    assert (full.users[0].first_name, full.full_user.blocked) == ("x", False), "a contact is seen as it was named"
     to_shop = await imported(anna, SHOP)
     await anna(functions.contacts.BlockRequest(to_shop))
     with pytest.raises(errors.UserIsBlockedError):
@@ -160,10 +167,10 @@ async def test_contacts_are_kept_blocked_and_forgotten(telegram, shop, anna, to_
     await shop(functions.messages.SendMessageRequest(to_anna, "hi", random_id=1))
     await shop(functions.contacts.DeleteContactsRequest([to_anna]))
     (seen,) = await shop(functions.users.GetUsersRequest([to_anna]))
-    assert (seen.contact, seen.phone) == (False, None)
-    await shop(functions.contacts.AddContactRequest(to_anna, "Anna", "", ANNA))
+    assert (seen.contact, seen.phone, seen.first_name) == (False, None, "Anna")
+    await shop(functions.contacts.AddContactRequest(to_anna, "Anna", "Regular", ANNA))
     (seen,) = await shop(functions.users.GetUsersRequest([to_anna]))
-    assert (seen.contact, seen.phone) == (True, ANNA.removeprefix("+"))
+    assert (seen.contact, seen.phone, seen.first_name) == (True, ANNA.removeprefix("+"), "Anna Regular")
 
 
 async def test_notes_to_oneself_lie_in_one_box_once(telegram, shop):

@@ -4,15 +4,13 @@ import pytest
 from practice.testing import eventually
 from telethon import errors, events, functions, types
 
-from .conftest import ANNA, BUDI
+from .conftest import ANNA, BUDI, listening
 from .test_messages import imported
 
 
 @pytest.fixture
 def heard(shop):
-    texts = []
-    shop.add_event_handler(lambda event: texts.append(event.message.message), events.NewMessage(incoming=True))
-    return texts
+    return listening(shop, events.NewMessage(incoming=True), lambda event: event.message.message)
 
 
 async def test_replies_and_stop_come_back_and_are_counted(telegram, shop, heard):
@@ -43,8 +41,7 @@ async def test_numbers_of_a_rule_exist_and_the_first_rule_counts(telegram, shop,
 
 
 async def test_readers_let_the_writer_know(telegram, shop):
-    read = []
-    shop.add_event_handler(lambda event: read.append(event.max_id), events.MessageRead)
+    read = listening(shop, events.MessageRead(), lambda event: event.max_id)
     await telegram.put_user(ANNA, acts="read")
     sent = await shop.send_message(await imported(shop, ANNA), "Halo")
     await eventually(lambda: _same(read, {sent.id}))

@@ -53,7 +53,8 @@ def _creation(router: APIRouter, world: "World") -> None:
 
     @router.post("/contacts")
     async def put_contact(owner: str, phone: str, *, is_known: bool = True) -> dict[str, str]:
-        world.add_contact(known(world, owner).id, known(world, phone).id, known=is_known)
+        change = world.add_contact if is_known else world.remove_contact
+        change(known(world, owner).id, known(world, phone).id)
         return {"status": "ok"}
 
     @router.post("/blocks")

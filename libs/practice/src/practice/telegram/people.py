@@ -40,7 +40,8 @@ class Person:
     banned: bool = False
     acts: Behaviour | None = None
     reply_text: str = "Yes, please."
-    contacts: set[int] = field(default_factory=set)
+    #: Whom this person has as a contact, and the name it gave to each.
+    contacts: dict[int, str] = field(default_factory=dict)
     blocked: set[int] = field(default_factory=set)
     box: Box = field(default_factory=Box)
     random_ids: set[int] = field(default_factory=set)

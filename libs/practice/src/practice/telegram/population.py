@@ -84,10 +84,14 @@ class Population:
         return int.from_bytes(digest[:8], "little", signed=True)
 
     @recorded
-    def add_contact(self, owner: int, person: int, known: bool) -> None:
-        """Put somebody into a contact list, or take it out."""
-        contacts = self.people[owner].contacts
-        (contacts.add if known else contacts.discard)(person)
+    def add_contact(self, owner: int, person: int, name: str = "") -> None:
+        """Put somebody into a contact list; the owner sees it under this name, or its own where that is empty."""
+        self.people[owner].contacts[person] = name
+
+    @recorded
+    def remove_contact(self, owner: int, person: int) -> None:
+        """Take somebody out of a contact list."""
+        self.people[owner].contacts.pop(person, None)
 
     @recorded
     def block(self, owner: int, person: int, blocked: bool) -> None:

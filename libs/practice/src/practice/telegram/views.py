@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def user(world: "World", person: Person, viewer: Person) -> t.User:
-    """Return a person: its number only for those who have it among their contacts."""
+    """Return a person: its number only for those who have it as a contact, and then under the name they gave it."""
     me, known = person is viewer, person.id in viewer.contacts
     return t.User(
         id=person.id,
@@ -23,7 +23,7 @@ def user(world: "World", person: Person, viewer: Person) -> t.User:
         mutual_contact=known and viewer.id in person.contacts,
         deleted=person.acts is Behaviour.DEACTIVATED,
         access_hash=world.access_hash(viewer, person),
-        first_name=person.name,
+        first_name=viewer.contacts.get(person.id) or person.name,
         username=person.username or None,
         phone=person.phone if me or known else None,
         status=t.UserStatusRecently(),

@@ -70,6 +70,7 @@ class World(Population):
         return [
             (side, side.box.note(t.UpdateEditMessage(views.message(self, letter, side.id), 0, 0)))
             for side in self._sides(letter)
+            if side.id not in letter.gone
         ]
 
     @recorded
