@@ -95,8 +95,9 @@ class Connection(asyncio.Protocol):
     def _agree(self, request: Any) -> None:
         body = self._handshake.answer(request)
         self.transport.write(self._wire.frame(struct.pack("<qqi", 0, self._message_id(1), len(body)) + body))
-        if self._handshake.key:
-            self.world.add_key(self._handshake.key, self.dc)
+        for key in self._handshake.keys:
+            self.world.add_key(key, self.dc)
+        if self._handshake.keys:
             self._handshake = Handshake(self.platform.server_key)
 
     def _use(self, key: AuthKey) -> None:

@@ -32,7 +32,11 @@ class HandshakeError(Exception):
 
 
 class Handshake:
-    """One client's way to its key; `key` is there after the last answer."""
+    """One client's way to its key; `keys` are there after the last answer.
+
+    One key in 256 begins with a zero byte. Telethon drops it and refuses the hash of the whole key (a real server's login
+    then fails, and is tried again); others keep it. Here both forms are known, so that no test fails one time in 256.
+    """
 
     def __init__(self, server: ServerKey) -> None:
         self._server = server
@@ -41,7 +45,7 @@ class Handshake:
             f.ReqDHParamsRequest: self._offer,
             f.SetClientDHParamsRequest: self._finish,
         }
-        self.key = b""
+        self.keys: list[bytes] = []
 
     def answer(self, request: Any) -> bytes:
         """Return the answer to one step. Raises HandshakeError."""
@@ -78,11 +82,12 @@ class Handshake:
         plain = bytes(AES.decrypt_ige(request.encrypted_data, *self._temporary))
         inner = BinaryReader(plain[20:]).tgread_object()
         public = int.from_bytes(inner.g_b, "big")
-        self.key = pow(public, self._exponent, DH_PRIME).to_bytes(256, "big")
+        key = pow(public, self._exponent, DH_PRIME).to_bytes(256, "big")
+        self.keys = list(dict.fromkeys((key.lstrip(b"\0"), key)))
         return t.DhGenOk(self._nonce, self._server_nonce, self._confirmation())
 
     def _confirmation(self) -> int:
         new_nonce = self._new_nonce.to_bytes(32, "little", signed=True)
-        helper = sha1(self.key).digest()[:8]  # noqa: S324 # MTProto's own
+        helper = sha1(self.keys[0]).digest()[:8]  # noqa: S324 # MTProto's own
         digest = sha1(new_nonce + struct.pack("<B", 1) + helper).digest()  # noqa: S324 # MTProto's own
         return int.from_bytes(digest[4:20], "little", signed=True)
