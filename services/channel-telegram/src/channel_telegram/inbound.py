@@ -170,7 +170,7 @@ class Inbound:
             failpoint("inbound.after_publish")
         elif message.id not in self._sent:
             if missed or self._sent.busy:
-                self._waiting.hold(message, person)
+                self._waiting.hold(message, person, pushed=not missed)
             else:
                 await self._announce.received(connection, message, person, own=True)
 

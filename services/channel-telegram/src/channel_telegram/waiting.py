@@ -17,6 +17,8 @@ class _Held:
     message: Message
     person: Person
     until: float
+    pushed: bool
+    """Seen live: doubtful only while a send waits for its answer."""
 
 
 @dataclass(slots=True)
@@ -44,17 +46,16 @@ class Waiting:
             dues += [boottime() + _LOOK_SECONDS, *(one.until for one in self._held)]
         return min(dues, default=None)
 
-    def hold(self, message: Message, person: Person) -> None:
+    def hold(self, message: Message, person: Person, *, pushed: bool) -> None:
         """A message of ours whose send may not have heard its answer: the lane repeats it, and knows its id then."""
         if all(one.message.id != message.id for one in self._held):
-            self._held.append(_Held(message, person, boottime() + self._hold_seconds))
+            self._held.append(_Held(message, person, boottime() + self._hold_seconds, pushed))
 
     def foreign(self) -> list[tuple[Message, Person]]:
         """Return what the lane has not recognised in time: it was written on another device."""
         now = boottime()
-        return [
-            (one.message, one.person) for one in self._held if one.until <= now and one.message.id not in self._sent
-        ]
+        doubtless = [one for one in self._held if one.until <= now or (one.pushed and not self._sent.busy)]
+        return [(one.message, one.person) for one in doubtless if one.message.id not in self._sent]
 
     def released(self, message: Message) -> None:
         """It is announced."""
