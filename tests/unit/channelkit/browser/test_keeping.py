@@ -1,5 +1,7 @@
 """Which copy of a profile may go on: every case of the rule, without a browser."""
 
+import shutil
+
 import pytest
 from channelkit.browser import packing
 from channelkit.browser.keeping import KeptProfile, ProfileElsewhere
@@ -170,6 +172,26 @@ async def test_a_record_from_a_backup_does_not_beat_a_newer_copy(here, host):
     host.facts, host.vault = facts, vault
     await (again := here()).take()
     assert read(again) == "newer"
+
+
+@pytest.mark.parametrize("closed", [True, False])
+async def test_a_volume_that_came_back_from_a_backup_is_an_old_copy(here, host, tmp_path, closed):
+    await log_in(one := here())
+    await one.closed()
+    await one.reopen()
+    shutil.copytree(tmp_path / "here", tmp_path / "backup")
+    await close(one)
+    await (two := here()).take()
+    write(two, "newer")
+    await (close if closed else crash_of)(two)
+    shutil.rmtree(tmp_path / "here")
+    shutil.copytree(tmp_path / "backup", tmp_path / "here")
+    if closed:
+        await (again := here()).take()
+        assert read(again) == "newer"
+    else:
+        with pytest.raises(ProfileElsewhere):
+            await here().take()
 
 
 async def test_openings_that_failed_make_no_old_copy_look_new(here, elsewhere, host):

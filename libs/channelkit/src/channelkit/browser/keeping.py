@@ -162,13 +162,15 @@ class KeptProfile:
     async def _use(self) -> None:
         """Begin a generation: the record first, so that a marker is never ahead of it (a backup's record alone is behind)."""
         if self.login:
-            self._marker = self._marker.model_copy(update={"generation": self._marker.generation + 1})
+            following = self._marker.generation + 1
+            self.folder.mark(self._marker.model_copy(update={"next": following}))
+            self._marker = self._marker.model_copy(update={"generation": following})
             await self._remember(clean=False)
         self._mark(clean=False)
         self.in_use = True
 
     def _mark(self, *, clean: bool) -> None:
-        self._marker = self._marker.model_copy(update={"clean": clean})
+        self._marker = self._marker.model_copy(update={"clean": clean, "next": None})
         self.folder.mark(self._marker)
 
     async def _recall(self) -> Record | None:

@@ -26,6 +26,8 @@ class Marker(BaseModel):
     """Counts the openings of the account's profile, wherever they were."""
     clean: bool = True
     """The browser was closed gracefully since; false while one has it open."""
+    next: int | None = None
+    """The generation it is about to begin: noted before the record says so, gone once it has begun."""
 
 
 class ProfileFolder:

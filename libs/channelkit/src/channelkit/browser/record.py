@@ -50,12 +50,14 @@ def may_go_on(record: Record, here: Marker) -> bool:
     """Return whether this volume's copy is the latest one."""
     if here.generation > record.generation:
         return True  # the record comes from a backup
-    return here.volume == record.volume and (not record.clean or here.clean)
+    if here.volume != record.volume or record.generation not in (here.generation, here.next):
+        return False  # another copy; or this volume came back from a backup
+    return here.clean or not record.clean
 
 
 def in_words(record: Record) -> str:
     """Return why nobody here may go on, for people."""
     return (
-        f"the profile has been in use on another volume, {record.holder}, since {record.at:%Y-%m-%d %H:%M} UTC and was "
-        "not closed there: start Kurir with that volume, or log in anew"
+        f"the latest copy of the profile is on another volume: it has been in use on {record.holder} since "
+        f"{record.at:%Y-%m-%d %H:%M} UTC and was not closed; start Kurir with that volume, or log in anew"
     )
