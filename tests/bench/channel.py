@@ -1,4 +1,4 @@
-"""The real channel-email service on a real NATS, and nothing else: no store, no campaigns."""
+"""A channel's real service on a real NATS, and nothing else: no store, no campaigns."""
 
 import asyncio
 import contextlib
@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import nats
@@ -52,15 +53,21 @@ class Account:
     """An account in the bucket, as the accounts service writes it."""
 
     id: str
-    port: int
-    connections: int
+    settings: dict[str, Any]
+    pace: Pace = field(default_factory=Pace)
     version: int = 0
     rows: int = 0
 
 
+def mail_account(name: str, port: int, connections: int) -> Account:
+    """Return an account of e-mail that sends through the server on that port."""
+    smtp = {"host": "127.0.0.1", "port": port, "security": "none", "auth": "none", "from_address": "toko@practice.test"}
+    return Account(name, {"smtp": smtp, "messages_per_connection": 100_000}, Pace(connections=connections))
+
+
 @dataclass
 class Bench:
-    """Drives one channel-email process over the bus."""
+    """Drives one channel's process over the bus."""
 
     nc: Client
     js: JetStreamContext
@@ -68,37 +75,48 @@ class Bench:
     process: psutil.Process
     nats: psutil.Process
     server: NatsServer
+    key: str
+    """Its accounts' sessions are sealed with it."""
+    channel: Channel = Channel.EMAIL
     accounts: dict[str, Account] = field(default_factory=dict)
 
     async def account(self, name: str, port: int, connections: int) -> None:
-        """Add an account whose worker is off, and wait until it is signed in."""
-        self.accounts[name] = Account(name, port, connections)
-        await self.want(name, worker=False)
-        await _until(lambda: self._is_ready(name))
+        """Add an account of e-mail whose worker is off, and wait until it is signed in."""
+        await self.open(mail_account(name, port, connections))
+
+    async def open(self, *accounts: Account) -> None:
+        """Add accounts whose workers are off, and wait until all are signed in."""
+        for account in accounts:
+            self.accounts[account.id] = account
+            await self.want(account.id, worker=False)
+        for account in accounts:
+            await until(lambda name=account.id: self._is_ready(name))
 
     async def want(self, name: str, *, worker: bool) -> None:
         """Write the account's desired state."""
         account = self.accounts[name]
         account.version += 1
-        smtp = {"host": "127.0.0.1", "port": account.port, "security": "none", "auth": "none"}
         wanted = DesiredAccount(
-            account_id=name, channel=Channel.EMAIL, version=account.version, status="active", worker=worker,
-            pace=Pace(connections=account.connections),
-            settings={"smtp": {**smtp, "from_address": "toko@practice.test"}, "messages_per_connection": 100_000},
+            account_id=name, channel=self.channel, version=account.version, status="active", worker=worker,
+            pace=account.pace, settings=account.settings,
         )  # fmt: skip
-        bucket = await self.js.key_value(subjects.bucket("accounts", Channel.EMAIL))
+        bucket = await self.js.key_value(subjects.bucket("accounts", self.channel))
         await bucket.put(name, wanted.model_dump_json().encode())
 
     async def queue(self, name: str, count: int) -> None:
         """Publish commands as campaigns does, each acknowledged."""
-        account, subject = self.accounts[name], subjects.send(Channel.EMAIL, name, "bulk")
+        account, subject = self.accounts[name], subjects.send(self.channel, name, "bulk")
         answers = []
         for number in range(account.rows, account.rows + count):
-            command = _command(name, number)
+            command = _command(name, number, self.recipient(name, number))
             headers = {**cloud_event(command, command.attempt, "campaigns"), tracing.TRACEPARENT: tracing.child()}
             answers.append(await self.pipe.publish(subject, command.model_dump_json().encode(), headers))
         await asyncio.gather(*answers)
         account.rows += count
+
+    def recipient(self, name: str, number: int) -> str:
+        """Return whom that message goes to."""
+        return f"person-{number}.{name}@practice.test"
 
     async def run(self, name: str, count: int) -> Run:
         """Queue commands, switch the worker on, and return once each has its `sent` in INBOX; then switch it off."""
@@ -107,7 +125,7 @@ class Bench:
         cpu, nats_cpu = cpu_seconds(self.process), cpu_seconds(self.nats)
         began = time.time()
         await self.want(name, worker=True)
-        await _until(lambda: self._holds("INBOX", before + count))
+        await until(lambda: self._holds("INBOX", before + count))
         ended = await self._last(name)
         await asyncio.sleep(0.2)  # the last acknowledgements of commands are part of the work
         found = Run(
@@ -116,18 +134,18 @@ class Bench:
             (cpu_seconds(self.nats) - nats_cpu) / count * 1e6,
         )
         await self.want(name, worker=False)
-        await _until(lambda: self._holds("COMMANDS_EMAIL", 0))  # every command acknowledged
+        await until(lambda: self._holds(subjects.commands_stream(self.channel), 0))  # every command acknowledged
         return found
 
     async def _last(self, name: str) -> float:
         """Return when the last `sent` was stored, by NATS's clock (the same machine's)."""
-        subject = subjects.inbox(Channel.EMAIL, name, "sent")
+        subject = subjects.inbox(self.channel, name, "sent")
         answer = await self.nc.request("$JS.API.STREAM.MSG.GET.INBOX", json.dumps({"last_by_subj": subject}).encode())
         text = json.loads(answer.data)["message"]["time"]
         return datetime.fromisoformat(text[:26].rstrip("Z")).replace(tzinfo=UTC).timestamp()
 
     async def _is_ready(self, name: str) -> bool:
-        bucket = await self.js.key_value(subjects.bucket("sessions", Channel.EMAIL))
+        bucket = await self.js.key_value(subjects.bucket("sessions", self.channel))
         with contextlib.suppress(KeyNotFoundError):
             state = SessionState.model_validate_json((await bucket.get(name)).value or b"")
             return state.status is SessionStatus.READY
@@ -138,19 +156,17 @@ class Bench:
         return held >= messages if messages else not held
 
 
-async def _until(there: Callable[[], Awaitable[bool]]) -> None:
+async def until(there: Callable[[], Awaitable[bool]]) -> None:
     """Ask twenty times a second: often enough for a figure, too rarely to weigh."""
     async with asyncio.timeout(_SECONDS):
         while not await there():  # noqa: ASYNC110  # another process's doing
             await asyncio.sleep(0.05)
 
 
-def _command(name: str, number: int) -> SendMessage:
-    address = f"person-{number}.{name}@practice.test"  # a Msg-Id of its own: the stream remembers them for two minutes
-    k = number // 500
+def _command(name: str, number: int, address: str) -> SendMessage:
+    row, k = row_id("camp_bench", f"{name}.{number}"), number // 500
     return SendMessage(
-        id=row_id("camp_bench", address), source=OURS, account_id=name, campaign_id="camp_bench",
-        row=row_id("camp_bench", address), batch=f"camp_bench.{k + 1}", k=k + 1, number=number,
+        id=row, source=OURS, account_id=name, campaign_id="camp_bench", row=row, batch=f"camp_bench.{k + 1}", k=k + 1, number=number,
         not_after=utcnow() + timedelta(hours=1), to=Recipient(address=address, name=f"Person {number}"),
         content=Content(subject=f"Halo {number}", text=TEXT, html=f"<p>{TEXT}</p>"),
         unsubscribe_url=f"https://kurir.test/u/{number}",
@@ -164,40 +180,43 @@ def cpu_seconds(process: psutil.Process) -> float:
 
 
 @contextlib.asynccontextmanager
-async def channel(sync_interval: str = "1s", **settings: str) -> AsyncIterator[Bench]:
-    """Run NATS and the channel-email service, in a folder of their own; *settings* are the service's variables."""
+async def channel(
+    sync_interval: str = "1s", *, of: Channel = Channel.EMAIL, kind: type[Bench] = Bench, **settings: str
+) -> AsyncIterator[Bench]:
+    """Run NATS and a channel's service, in a folder of their own; *settings* are the service's variables."""
     with folder() as path:
         server = NatsServer(path / "nats", sync_interval)
         server.start()
         nc = await nats.connect(server.url)
         try:
             js = nc.jetstream()
-            await rules.apply(js, topology([Channel.EMAIL]))
+            await rules.apply(js, topology([of]))
             pipe = Pipe(nc)
             await pipe.start()
-            async with _service(server.url, path, settings) as process:
+            key = generate_key()
+            given = {"NATS_URL": server.url, "KURIR_SEALING_KEYS": key, **settings}
+            async with _service(of, path, given) as process:
                 assert server.process is not None
-                yield Bench(nc, js, pipe, process, psutil.Process(server.process.pid), server)
+                yield kind(nc, js, pipe, process, psutil.Process(server.process.pid), server, key, of)
         finally:
             await nc.close()
             server.stop()
 
 
 @contextlib.asynccontextmanager
-async def _service(nats_url: str, path: Path, settings: Mapping[str, str]) -> AsyncIterator[psutil.Process]:
-    port = free_port()
+async def _service(of: Channel, path: Path, settings: Mapping[str, str]) -> AsyncIterator[psutil.Process]:
+    port, prefix = free_port(), f"CHANNEL_{of.name}"
     env = {
-        **os.environ, "NATS_URL": nats_url, "KURIR_SEALING_KEYS": generate_key(), "KURIR_ADDRESS_HMAC_KEYS": "bench",
-        "CHANNEL_EMAIL_PORT": str(port), "CHANNEL_EMAIL_HOST": "127.0.0.1",
+        **os.environ, "KURIR_ADDRESS_HMAC_KEYS": "bench", f"{prefix}_PORT": str(port), f"{prefix}_HOST": "127.0.0.1",
         **settings,
     }  # fmt: skip
-    with (path / "channel-email.log").open("wb") as log:
+    with (path / "channel.log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "channel_email.main", env=env, stdout=log, stderr=log
+            sys.executable, "-m", f"channel_{of}.main", env=env, stdout=log, stderr=log
         )
     try:
         async with httpx.AsyncClient() as client:
-            await _until(lambda: _ready(client, port))
+            await until(lambda: _ready(client, port))
         yield psutil.Process(process.pid)
     finally:
         process.terminate()

@@ -18,7 +18,7 @@ from nats.js.api import ConsumerConfig
 from servicekit.delivery.consumers import consumer_config
 from servicekit.pipe import Pipe
 
-from tests.bench.channel import Account, Bench, channel, cpu_seconds
+from tests.bench.channel import Bench, channel, cpu_seconds, mail_account
 from tests.bench.measure import Figure, fast_smtp, memory_mb
 
 ACCOUNTS = int(os.environ.get("BENCH_ACCOUNTS", "10000"))
@@ -53,7 +53,7 @@ def _figure(what: str, value: float, unit: str, baseline: float | None = None) -
 async def _open(bench: Bench, port: int) -> float:
     """Write every account, and return seconds until the process has the two consumers of each that it holds."""
     names = [_name(number) for number in range(ACCOUNTS)]
-    bench.accounts = {name: Account(name, port, 1) for name in names}
+    bench.accounts = {name: mail_account(name, port, 1) for name in names}
     began = time.perf_counter()
     for first in range(0, ACCOUNTS, AT_ONCE):
         await asyncio.gather(*(bench.want(name, worker=True) for name in names[first : first + AT_ONCE]))

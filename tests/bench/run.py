@@ -29,6 +29,7 @@ from tests.bench import (
     lane,
     lists,
     memory,
+    telegram,
     whatsapp,
     worker_off,
 )
@@ -70,6 +71,7 @@ FIGURES: dict[str, Once | PerStore] = {
     "worker-off": Once(worker_off.measure),
     "memory": Once(memory.measure),
     "browsers": Once(browsers.measure),
+    "telegram": Once(telegram.measure),
     "whatsapp": Once(whatsapp.measure),
     "flat": PerStore(flat.measure),
     "footprint": PerStore(footprint.measure),

@@ -9,6 +9,7 @@ from weakref import WeakKeyDictionary, WeakSet
 
 import nats.errors
 from contracts import subjects
+from contracts.state import Pace
 from nats.js import errors as js_errors
 from servicekit import tasks
 from servicekit.bus import Bus
@@ -172,12 +173,18 @@ class Lane:
         else:
             await self._refill()
             self._line.look(pace)
-            self._senders.resize(1 if self._ctx.capabilities.bubbles else pace.connections)
+            self._senders.resize(self._connections(pace))
             self._now.open()
             await self._open_bulk()
         await self._custody.keep_alive()
         await self._remember()
         await self._trouble.recovered()
+
+    def _connections(self, pace: Pace) -> int:
+        capable = self._ctx.capabilities
+        if not capable.bubbles:
+            return pace.connections
+        return 1 if self._pacer.is_paused else min(pace.connections, capable.at_once)
 
     async def _refill(self) -> None:
         try:

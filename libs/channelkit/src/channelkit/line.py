@@ -30,6 +30,8 @@ class Line:
         self._count = itertools.count()
         self._idle: deque[asyncio.Future[None]] = deque()
         self._day = ""
+        self._busy: set[str] = set()
+        """Recipients of a chat to whom a message is on its way: the next one would overtake it."""
         self.bulk_waits_for = "starting"
         self.bulk_opens_at = ctx.clock.utcnow()
 
@@ -79,9 +81,11 @@ class Line:
         if not horizon and self._gate.reason():  # what is only reserved passes it again when it is claimed
             return None
         self._move_due()
-        if self.now:
+        if self.now and not self._is_busy(self.now[0]):
             attempt = self.now.popleft()
             attempt.due = 0.0
+        elif self.now or (self.bulk and self._is_busy(self.bulk[0])):
+            return None
         elif self.bulk and self._expired(self.bulk[0]):  # costs no pace: else a long pause is followed by another
             if horizon:
                 return None  # it must not ride along: an open envelope would be dropped with its connection
@@ -93,7 +97,18 @@ class Line:
         else:
             return None
         attempt.stage = Stage.OUT
+        if self._ctx.capabilities.bubbles:
+            self._busy.add(attempt.command.to.address)
         return attempt
+
+    def free(self, attempt: Attempt) -> None:
+        """A chosen attempt is no longer on its way: the next one to its recipient may be chosen."""
+        if attempt.command.to.address in self._busy:
+            self._busy.discard(attempt.command.to.address)
+            self._wake_one()
+
+    def _is_busy(self, attempt: Attempt) -> bool:
+        return attempt.command.to.address in self._busy
 
     async def take(self) -> Attempt:
         """Wait for the next attempt that may leave now."""
@@ -152,7 +167,7 @@ class Line:
         waits = [_LONGEST_NAP_SECONDS]
         if self._later:
             waits.append(max(0.0, self._later[0][0] - self._ctx.clock.boottime()))
-        if self.bulk and not self.bulk_waits_for:
+        if self.bulk and not self.bulk_waits_for and not self._is_busy(self.bulk[0]):
             waits.append(self._pacer.wait())
         return max(min(waits), 0.001)
 

@@ -48,6 +48,9 @@ class Capabilities:
     exclusive_session: bool = False
     """Two sessions at once harm the account: the heir of a dead replica waits one send timeout before it opens."""
     bubbles: bool = True
+    at_once: int = 1
+    """With `bubbles`: so many messages of an account may be on their way at once, where its pace has no pause; never two
+    to one recipient, so that a conversation keeps its order."""
     parts: Callable[[Content], int] = lambda content: 1 + len(content.bubbles)
     """How many messages of the platform a content becomes (`can_ask`: each is asked about)."""
     send_timeout_seconds: float = 60.0

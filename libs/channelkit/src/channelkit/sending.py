@@ -99,10 +99,13 @@ class Senders:
                 out = following or await self._next(index)
                 if out is None:
                     return sender
-                if following is None and not await self._foreseen(out.attempt):
-                    continue
-                sender = sender or self._ctx.session.sender()
-                usable, following = await self._one(index, sender, out, deadline)
+                try:
+                    if following is None and not await self._foreseen(out.attempt):
+                        continue
+                    sender = sender or self._ctx.session.sender()
+                    usable, following = await self._one(index, sender, out, deadline)
+                finally:
+                    self._line.free(out.attempt)
                 if not usable:
                     return sender
         except BaseException:

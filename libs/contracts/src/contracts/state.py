@@ -49,7 +49,12 @@ class Pace(Value):
     min_pause_seconds: float = Field(default=0, ge=0, le=86_400)
     max_pause_seconds: float = Field(default=0, ge=0, le=86_400)
     per_second: float | None = Field(default=None, gt=0, le=10_000, description="Messages per second; none: no limit")
-    connections: int = Field(default=4, ge=1, le=50, description="E-mail: SMTP connections")
+    connections: int = Field(
+        default=4,
+        ge=1,
+        le=50,
+        description="E-mail: SMTP connections; Telegram: messages on their way at once, to different people",
+    )
     daily_cap: int | None = Field(default=None, ge=1)
     quiet_hours: QuietHours | None = None
     warm_up: WarmUp | None = None

@@ -23,7 +23,7 @@ class TelegramChannel:
 
     channels: Sequence[Channel] = (Channel.TELEGRAM,)
     capabilities = Capabilities(
-        idempotent_send=True, exclusive_session=True, bubbles=True, send_timeout_seconds=30.0
+        idempotent_send=True, exclusive_session=True, bubbles=True, at_once=8, send_timeout_seconds=30.0
     )  # fmt: skip
 
     def __init__(self, settings: Settings) -> None:
