@@ -84,6 +84,7 @@ async def run(host, *batches):
     settings = Settings(own_hold_seconds=60, read_pause_seconds=0)
     inbound = Inbound(host, settings, Peers(host, "acc", 100), SentIds())
     await inbound.begin(None, ME)
+    await inbound.catch_up(None)
     await inbound.run(Pushes(list(batches)))
     return inbound
 

@@ -37,7 +37,7 @@ SERVICE = frozenset({777000, 42777})
 
 
 class Inbound:
-    """Reads one account's updates; `run` once per connection."""
+    """Reads one account's updates; `catch_up`, then `run`, once per connection."""
 
     def __init__(self, host: Host, settings: Settings, peers: Peers, sent: SentIds) -> None:
         self._host, self._peers, self._sent = host, peers, sent
@@ -62,8 +62,7 @@ class Inbound:
             await self._save()
 
     async def run(self, connection: Connection) -> None:
-        """Announce what was missed and what comes, until the connection ends. Raises what `events` raises."""
-        await self._catch_up(connection)
+        """Announce what comes, until the connection ends. Raises what `events` raises."""
         while True:
             try:
                 async with asyncio.timeout(self._pause()):
@@ -92,7 +91,7 @@ class Inbound:
     async def _apply(self, connection: Connection, batch: Batch) -> None:
         at = self._at
         if batch.too_long or (batch.seq_start and batch.seq_start > at.seq + 1):
-            await self._catch_up(connection)
+            await self.catch_up(connection)
             return
         if batch.seq_start and batch.seq_start <= at.seq:
             return
@@ -102,15 +101,15 @@ class Inbound:
                 continue  # handled already
             in_order = update.pts is None or update.follows == self._at.pts
             if not in_order or not await self._handle(connection, update, people, ours=batch.ours):
-                await self._catch_up(connection)
+                await self.catch_up(connection)
                 return
             if update.pts is not None:
                 self._move(replace(self._at, pts=update.pts))
         if batch.seq:
             self._move(replace(self._at, seq=batch.seq, date=batch.date or at.date))
 
-    async def _catch_up(self, connection: Connection) -> None:
-        """Ask for what was missed, slice by slice."""
+    async def catch_up(self, connection: Connection) -> None:
+        """Ask for what was missed and announce it, slice by slice. Raises what `events` raises."""
         while True:
             found = await messages.difference(connection, self._at)
             people = {one.id: one for one in found.people}

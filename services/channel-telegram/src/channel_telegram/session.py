@@ -1,7 +1,6 @@
 """A Telegram account's session: connected or connecting again, its login kept in the vault."""
 
 import asyncio
-import random
 from typing import Any
 
 from channelkit.protocol import Host, NeedsLogin, Restricted
@@ -24,6 +23,7 @@ from channel_telegram.login import Login
 from channel_telegram.login_words import NO_API
 from channel_telegram.media import Kind, Uploads
 from channel_telegram.model import Peer, Person
+from channel_telegram.pauses import Pauses, asked
 from channel_telegram.peers import Peers
 from channel_telegram.refusals import Refusals, login_words
 from channel_telegram.sender import TelegramSender
@@ -31,7 +31,6 @@ from channel_telegram.sent import SentIds
 from channel_telegram.vaultform import VaultForm
 
 _log = get_logger("channel_telegram.session")
-_LONGEST_PAUSE_SECONDS = 60.0
 _SHORT_BREAK_SECONDS = 3.0
 _LOG_OUT_WAIT_SECONDS = 20.0
 
@@ -206,8 +205,8 @@ class TelegramSession:
             await self.host.report(SessionStatus.FAILED, f"internal error: {type(error).__name__}")
 
     async def _stay_connected(self) -> None:
-        """Connect, live, and connect again: at once after a break, then with growing pauses."""
-        first, pause = self._settings.reconnect_seconds, 0.0
+        """Connect, live, and connect again."""
+        pauses = Pauses(self._settings.reconnect_seconds)
         while not self._over:
             try:
                 connection = await self._link.get(self.form)
@@ -215,16 +214,16 @@ class TelegramSession:
                     asked_or_in = await self._enter(connection)
                 if not asked_or_in:
                     return
-                pause = 0.0
+                pauses.entered()
                 await self._live()
             except (TelegramError, ConnectionLost) as error:
                 if not await self._survived(error):
                     return
+                pause = pauses.after(error)
             except KurirError as error:  # NATS is away, or the lease lapsed for a moment
                 _log.info("reading begins anew", account=self._account_id, error=str(error))
-                pause = max(pause, first)
-            await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311  # accounts must not march
-            pause = min(max(pause * 2, first), _LONGEST_PAUSE_SECONDS)
+                pause = pauses.after(error)
+            await asyncio.sleep(pause)
 
     async def _enter(self, connection: Connection) -> bool:
         """See who we are here, or ask for a code. Returns whether there is anything to stay connected for."""
@@ -244,9 +243,6 @@ class TelegramSession:
         elif not self._complete.is_set():
             await self._inbound.begin(connection, person)
             await self._ready(person)
-        elif self._told_down:
-            await self._ready(person)
-        self._told_down, self._down_since = False, 0.0
         return True
 
     async def _live(self) -> None:
@@ -258,8 +254,17 @@ class TelegramSession:
                 await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
             finally:
                 await tasks.end(waits)
-        await self._inbound.run(self._link.current)
+        connection = self._link.current
+        await self._inbound.catch_up(connection)
+        await self._recovered()
+        await self._inbound.run(connection)
         raise ConnectionLost("the connection ended")
+
+    async def _recovered(self) -> None:
+        """What was missed is here: a break that was reported is over."""
+        told, self._told_down, self._down_since = self._told_down, False, 0.0
+        if told:
+            await self.host.report(SessionStatus.READY)
 
     async def _survived(self, error: TelegramError | ConnectionLost) -> bool:
         """Return whether to connect again; a break that lasts is reported."""
@@ -276,7 +281,7 @@ class TelegramSession:
             await self.host.report(SessionStatus.FAILED, reason)
             return False
         self._down_since = self._down_since or boottime()
-        if boottime() - self._down_since >= _SHORT_BREAK_SECONDS:
+        if boottime() + asked(error) - self._down_since >= _SHORT_BREAK_SECONDS:
             self._told_down = True
             await self.host.report(SessionStatus.DEGRADED, reason)
         return True
