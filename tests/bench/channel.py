@@ -108,7 +108,7 @@ class Bench:
         account, subject = self.accounts[name], subjects.send(self.channel, name, "bulk")
         answers = []
         for number in range(account.rows, account.rows + count):
-            command = _command(name, number, self.recipient(name, number))
+            command = _command(name, number, self.recipient(name, number), self.content(number))
             headers = {**cloud_event(command, command.attempt, "campaigns"), tracing.TRACEPARENT: tracing.child()}
             answers.append(await self.pipe.publish(subject, command.model_dump_json().encode(), headers))
         await asyncio.gather(*answers)
@@ -117,6 +117,10 @@ class Bench:
     def recipient(self, name: str, number: int) -> str:
         """Return whom that message goes to."""
         return f"person-{number}.{name}@practice.test"
+
+    def content(self, number: int) -> Content:
+        """Return what it says."""
+        return Content(subject=f"Halo {number}", text=TEXT, html=f"<p>{TEXT}</p>")
 
     async def run(self, name: str, count: int) -> Run:
         """Queue commands, switch the worker on, and return once each has its `sent` in INBOX; then switch it off."""
@@ -163,12 +167,12 @@ async def until(there: Callable[[], Awaitable[bool]]) -> None:
             await asyncio.sleep(0.05)
 
 
-def _command(name: str, number: int, address: str) -> SendMessage:
+def _command(name: str, number: int, address: str, content: Content) -> SendMessage:
     row, k = row_id("camp_bench", f"{name}.{number}"), number // 500
     return SendMessage(
         id=row, source=OURS, account_id=name, campaign_id="camp_bench", row=row, batch=f"camp_bench.{k + 1}", k=k + 1, number=number,
         not_after=utcnow() + timedelta(hours=1), to=Recipient(address=address, name=f"Person {number}"),
-        content=Content(subject=f"Halo {number}", text=TEXT, html=f"<p>{TEXT}</p>"),
+        content=content,
         unsubscribe_url=f"https://kurir.test/u/{number}",
     )  # fmt: skip
 

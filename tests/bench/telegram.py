@@ -15,12 +15,13 @@ from channel_telegram.vaultform import VaultForm
 from channelkit.settings import ChannelSettings
 from channelkit.vault import Vault
 from contracts.channels import Channel
+from contracts.commands import Content
 from contracts.state import Pace
 from practice.telegram import Running, running
 from servicekit.bus import Bus
 from servicekit.secrets import channel_sealer
 
-from tests.bench.channel import Account, Bench, channel, until
+from tests.bench.channel import TEXT, Account, Bench, channel, until
 from tests.bench.measure import Figure, at_least, folder
 
 ROUNDS, COUNT, AT_ONCE = 3, 1_000, 8
@@ -39,6 +40,10 @@ class TelegramBench(Bench):
     def recipient(self, name: str, number: int) -> str:  # noqa: ARG002  # all belong to one account
         """Return whom that message goes to."""
         return f"+{_PEOPLE + (number % COUNT if self.again else number)}"
+
+    def content(self, number: int) -> Content:  # noqa: ARG002  # it is a chat: no subject, and the text alone
+        """Return what it says."""
+        return Content(text=TEXT)
 
 
 async def measure() -> list[Figure]:

@@ -36,6 +36,8 @@ class Formatted:
 
     def cut(self, start: int, end: int) -> "Formatted":
         """Return a stretch of it, counted in characters, its marks clipped."""
+        if start == 0 and end == len(self.text):
+            return self
         first, last = units(self.text[:start]), units(self.text[:end])
         marks = []
         for mark in self.marks:
@@ -52,7 +54,7 @@ class Formatted:
 
 def units(text: str) -> int:
     """Return a text's length in UTF-16 units."""
-    return len(text) + sum(character > "\uffff" for character in text)
+    return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
 def from_marks(text: str) -> Formatted:
