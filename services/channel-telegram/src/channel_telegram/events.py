@@ -113,6 +113,11 @@ class Announcer:
         )
         await self._host.publish(event, self._event_id("read", person.id, max_id))
 
+    async def unreadable(self, kind: str, message_id: int, why: str) -> None:
+        """Something came that cannot be read or announced: what is known of it is kept, and nothing it says."""
+        known = orjson.dumps({"platform_id": message_id, "kind": kind, "at": utcnow()})
+        await self._host.dead_letter(known, why, self._event_id("unreadable", kind, message_id))
+
     async def _file(self, connection: Connection, message: Message) -> _File:
         """Fetch and keep a message's file; where that cannot be, its message is announced without."""
         assert message.media is not None

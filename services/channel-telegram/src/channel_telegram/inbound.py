@@ -6,24 +6,30 @@ is not yet announced.
 """
 
 import asyncio
+from collections.abc import Awaitable
 from dataclasses import replace
 
 from channelkit.protocol import Host
 from servicekit.clock import boottime, utcnow
+from servicekit.errors import KurirError, Permanent, TooLarge
 from servicekit.failpoints import failpoint
+from servicekit.logs import get_logger
 
 from channel_telegram.client import messages
 from channel_telegram.client.connection import Connection
+from channel_telegram.client.errors import UNREADABLE, TelegramError
 from channel_telegram.events import Announcer
 from channel_telegram.model import (
     Batch,
     DeletedMessages,
+    Difference,
     EditedMessage,
     Message,
     NewMessage,
     Person,
     Position,
     ReadUpTo,
+    Unreadable,
     Update,
 )
 from channel_telegram.peers import Peers
@@ -31,6 +37,7 @@ from channel_telegram.sent import SentIds
 from channel_telegram.settings import Settings
 from channel_telegram.waiting import Waiting
 
+_log = get_logger("channel_telegram.inbound")
 _SAVE_SECONDS = 1.0
 SERVICE = frozenset({777000, 42777})
 """Telegram's own chats: they hold login codes, which nobody but the owner may see."""
@@ -100,7 +107,7 @@ class Inbound:
             if update.pts is not None and update.follows < self._at.pts:
                 continue  # handled already
             in_order = update.pts is None or update.follows == self._at.pts
-            if not in_order or not await self._handle(connection, update, people, ours=batch.ours):
+            if not in_order or not await self._take(connection, update, people, ours=batch.ours):
                 await self.catch_up(connection)
                 return
             if update.pts is not None:
@@ -111,10 +118,10 @@ class Inbound:
     async def catch_up(self, connection: Connection) -> None:
         """Ask for what was missed and announce it, slice by slice. Raises what `events` raises."""
         while True:
-            found = await messages.difference(connection, self._at)
+            found = await self._difference(connection)
             people = {one.id: one for one in found.people}
             for update in found.updates:
-                await self._handle(connection, update, people, missed=True)
+                await self._take(connection, update, people, missed=True)
             if found.lost:
                 await self._host.log("warning", "Telegram no longer has all that was missed: look into the app")
             self._move(found.position)
@@ -122,11 +129,22 @@ class Inbound:
                 return
             await self._tidy(connection, now=True)
 
+    async def _difference(self, connection: Connection) -> Difference:
+        """Return what was missed; where that can never be had, nothing, and where the account is now."""
+        try:
+            return await messages.difference(connection, self._at)
+        except TelegramError as error:
+            if error.name != UNREADABLE and not (error.name.startswith("PERSISTENT_TIMESTAMP_") and error.code == 400):
+                raise
+            now = await messages.position(connection)
+            await self._announce.unreadable("difference", self._at.pts, error.words)
+            return Difference((), (), now, final=True, lost=True)
+
     def _move(self, position: Position) -> None:
         if position != self._position:
             self._position, self._dirty = position, True
 
-    async def _handle(
+    async def _take(
         self,
         connection: Connection,
         update: Update,
@@ -134,6 +152,27 @@ class Inbound:
         *,
         ours: bool = False,
         missed: bool = False,
+    ) -> bool:
+        held = update.message.id if isinstance(update, NewMessage) and update.message else 0
+        work = self._handle(connection, update, people, ours=ours, missed=missed)
+        return await self._or_kept(work, type(update).__name__, held)
+
+    async def _or_kept(self, work: Awaitable[bool | None], kind: str, message_id: int) -> bool:
+        """Return False where *work* does; what can never be announced becomes a dead letter, and those behind go on."""
+        try:
+            return await work is not False
+        except (Permanent, TooLarge) as error:
+            why = error.reason
+        except (KurirError, TelegramError, OSError):
+            raise
+        except Exception as error:  # its text may quote the message
+            why = type(error).__name__
+        _log.error("an update was not announced", kind=kind, message=message_id, error=why)
+        await self._announce.unreadable(kind, message_id, why)
+        return True
+
+    async def _handle(
+        self, connection: Connection, update: Update, people: dict[int, Person], *, ours: bool, missed: bool
     ) -> bool:
         """Announce one update; return False where somebody in it is a stranger, whom the difference would describe."""
         if isinstance(update, DeletedMessages):
@@ -143,8 +182,23 @@ class Inbound:
         if isinstance(update, ReadUpTo):
             self._waiting.read(update.peer_id, update.max_id, utcnow())
             return True
+        if isinstance(update, Unreadable):
+            await self._announce.unreadable(update.kind, update.message_id, "unreadable")
+            return True
         message = update.message if isinstance(update, NewMessage) else None
-        if message is None or message.peer_id in SERVICE or message.peer_id == self._me:
+        return message is None or await self._message(connection, update, message, people, ours=ours, missed=missed)
+
+    async def _message(
+        self,
+        connection: Connection,
+        update: Update,
+        message: Message,
+        people: dict[int, Person],
+        *,
+        ours: bool,
+        missed: bool,
+    ) -> bool:
+        if message.peer_id in SERVICE or message.peer_id == self._me:
             return True
         if ours and message.out:
             self._sent.add(message.id)
@@ -186,7 +240,8 @@ class Inbound:
     async def _tidy(self, connection: Connection, *, now: bool = False) -> None:
         """Announce what has waited long enough, then let the cursor follow."""
         for message, person in self._waiting.foreign():
-            await self._announce.received(connection, message, person, own=True)
+            work = self._announce.received(connection, message, person, own=True)
+            await self._or_kept(work, "NewMessage", message.id)
             self._waiting.released(message)
         self._waiting.settle()
         for user_id, (max_id, at) in self._waiting.reads().items():

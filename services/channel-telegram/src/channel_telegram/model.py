@@ -119,6 +119,14 @@ class ReadUpTo(Update):
 
 
 @dataclass(frozen=True, slots=True)
+class Unreadable(Update):
+    """What this version cannot read; it has its place all the same."""
+
+    kind: str = ""
+    message_id: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Batch:
     """What the platform pushed at once."""
 

@@ -12,7 +12,7 @@ from channel_telegram.model import Place
 class PendingLogin(BaseModel):
     """A challenge somebody has yet to answer: with it a restart goes on, and no second code is sent."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
     challenge_id: str
     step: Literal["code", "password"] = "code"
@@ -28,7 +28,7 @@ class PendingLogin(BaseModel):
 class VaultForm(BaseModel):
     """One account's login, sealed as JSON."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
     phone: str
     login_version: int

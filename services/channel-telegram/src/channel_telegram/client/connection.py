@@ -13,7 +13,7 @@ import logging
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from telethon import TelegramClient, _updates, crypto, sessions, utils
+from telethon import TelegramClient, _updates, crypto, errors, sessions, utils
 from telethon import functions as _functions
 from telethon.crypto import rsa as _rsa
 
@@ -210,7 +210,7 @@ class Connection:
             ours = translated(error)
             if ours is error:
                 raise
-            raise ours from error
+            raise ours from (None if _quotes(error) else error)
 
     async def _interruptible(self, work: Any) -> Any:
         """Await *work*; what still waits when the connection ends is told so, which the library forgets at times."""
@@ -234,6 +234,11 @@ class Connection:
         self._client._updates_queue.put_nowait(None)  # noqa: SLF001
         for waiting in list(self._waiting):
             waiting.cancel()
+
+
+def _quotes(error: Exception) -> bool:
+    """Return whether a traceback that shows the error would show what came in."""
+    return isinstance(error, BufferError | errors.TypeNotFoundError)
 
 
 _closing: set[asyncio.Task[None]] = set()

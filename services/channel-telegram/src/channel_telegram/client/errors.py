@@ -12,6 +12,10 @@ _NAMES: dict[type, str] = {error: name for name, error in reversed(_lists.rpc_er
 _NAMES |= {error: pattern.replace(r"_(\d+)", "") for pattern, error in _lists.rpc_errors_re}
 
 
+UNREADABLE = "UNREADABLE_ANSWER"
+"""Our own name for an answer the library cannot read: its schema is older than what came."""
+
+
 class TelegramError(Exception):
     """The platform refused a request: its own name for the error, its number, and the seconds or DC the name holds."""
 
@@ -35,9 +39,18 @@ def translated(error: Exception) -> Exception:
         return _refusal(error)
     if isinstance(error, _errors.AuthKeyNotFound):
         return TelegramError("AUTH_KEY_NOT_FOUND", 401)
-    if isinstance(error, OSError | EOFError | TimeoutError | BufferError | _errors.SecurityError):
+    if isinstance(error, _errors.TypeNotFoundError | BufferError):
+        return _unreadable(error)
+    if isinstance(error, OSError | EOFError | TimeoutError | _errors.SecurityError):
         return error if isinstance(error, ConnectionLost) else ConnectionLost(str(error) or type(error).__name__)
     return error
+
+
+def _unreadable(error: Any) -> Exception:
+    """The library's own words quote what it could not read: a message, or a login code."""
+    if isinstance(error, _errors.InvalidBufferError):
+        return ConnectionLost(f"transport error {error.code}" if error.code else "not Telegram's protocol")
+    return TelegramError(UNREADABLE, 500)
 
 
 def _refusal(error: Any) -> TelegramError:

@@ -1,5 +1,6 @@
 """What the platform pushes, and what it says was missed, as our values."""
 
+import contextlib
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
@@ -16,6 +17,7 @@ from channel_telegram.model import (
     Person,
     Position,
     ReadUpTo,
+    Unreadable,
     Update,
 )
 
@@ -25,13 +27,20 @@ _FIRST_SECOND = 1
 
 
 def read_updates(pushed: Any) -> Batch:
-    """Return a push of any of the schema's forms (https://core.telegram.org/api/updates)."""
+    """Return a push of any of the schema's forms (https://core.telegram.org/api/updates); unreadable, it is asked for."""
+    try:
+        return _push(pushed)
+    except Exception:  # nothing of it is logged: it may hold a login code
+        return Batch(too_long=True)
+
+
+def _push(pushed: Any) -> Batch:
     ours = bool(getattr(pushed, "_self_outgoing", False))
     if isinstance(pushed, _tl.UpdatesTooLong):
         return Batch(too_long=True)
     if isinstance(pushed, _tl.Updates | _tl.UpdatesCombined):
         return Batch(
-            updates=tuple(_update(one) for one in pushed.updates),
+            updates=tuple(_readable(one) for one in pushed.updates),
             people=people(pushed.users),
             date=_seconds(pushed.date),
             seq=pushed.seq,
@@ -39,7 +48,7 @@ def read_updates(pushed: Any) -> Batch:
             ours=ours,
         )
     if isinstance(pushed, _tl.UpdateShort):
-        return Batch(updates=(_update(pushed.update),), date=_seconds(pushed.date), ours=ours)
+        return Batch(updates=(_readable(pushed.update),), date=_seconds(pushed.date), ours=ours)
     return Batch(updates=(_short(pushed),), date=_seconds(pushed.date), ours=ours)
 
 
@@ -50,9 +59,9 @@ def read_difference(found: Any, asked: Position) -> Difference:
     if isinstance(found, _tl.updates.DifferenceTooLong):
         return Difference((), (), Position(found.pts, asked.qts, asked.date, asked.seq), final=False, lost=True)
     final = isinstance(found, _tl.updates.Difference)
-    new: list[Update] = [NewMessage(message=message(one)) for one in found.new_messages]
+    new: list[Update] = [_missed(one) for one in found.new_messages]
     return Difference(
-        updates=(*new, *(_update(one) for one in found.other_updates)),
+        updates=(*new, *(_readable(one) for one in found.other_updates)),
         people=people(found.users),
         position=read_position(found.state if final else found.intermediate_state),
         final=final,
@@ -66,7 +75,11 @@ def read_position(state: Any) -> Position:
 
 def people(users: Iterable[Any]) -> tuple[Person, ...]:
     """Return the people an answer describes."""
-    return tuple(person(one) for one in users if isinstance(one, _tl.User))
+    found = []
+    for one in users:
+        with contextlib.suppress(Exception):  # whoever cannot be read is a stranger
+            found += [person(one)] if isinstance(one, _tl.User) else []
+    return tuple(found)
 
 
 def _short(pushed: Any) -> Update:
@@ -82,6 +95,22 @@ def _short(pushed: Any) -> Update:
         )
         return NewMessage(pushed.pts, pushed.pts_count, message(full))
     return Update(pushed.pts, pushed.pts_count)  # what we sent, or a small group
+
+
+def _readable(one: Any) -> Update:
+    """Return an update; one of another shape than this version knows must not stop those behind it."""
+    try:
+        return _update(one)
+    except Exception:
+        held = getattr(getattr(one, "message", None), "id", 0)
+        return Unreadable(getattr(one, "pts", None), getattr(one, "pts_count", 0), type(one).__name__, held)
+
+
+def _missed(one: Any) -> Update:
+    try:
+        return NewMessage(message=message(one))
+    except Exception:
+        return Unreadable(kind=type(one).__name__, message_id=getattr(one, "id", 0))
 
 
 def _update(one: Any) -> Update:
