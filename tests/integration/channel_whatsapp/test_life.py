@@ -157,6 +157,21 @@ async def test_another_volume_goes_on_from_the_vault_but_not_after_a_crash(link,
         await elsewhere.close()
 
 
+async def test_a_page_that_loads_itself_anew_goes_on_and_admits_what_it_forgot(link, whatsapp, attempt):
+    host = Recorder()
+    async with link(host) as session:
+        out = attempt()
+        session.fates.handed(message_id(out.platform_key(0)))
+        assert await session.was_sent(out.platform_key(0), out.command) is False
+        await session.life.page.page.reload()
+        after = attempt()
+        await send(session, after)
+        assert await copies(whatsapp, after) == 1
+        assert await session.was_sent(out.platform_key(0), out.command) is None
+        await whatsapp.write(SITI, OWN, "setelah muat ulang")
+        await eventually(lambda: host.received("setelah muat ulang"))
+
+
 async def test_with_nothing_to_send_the_browser_sleeps_and_wakes_for_a_message(driver, whatsapp, attempt):
     host = Recorder(sleep_minutes=1)
     async with opened(driver, whatsapp, host, OWN) as session:

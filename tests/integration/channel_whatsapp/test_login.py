@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 import pytest
 import pytest_asyncio
 from contracts.state import SessionStatus
+from practice.whatsapp.page_api import PAGE
 
 from tests.integration.channel_whatsapp.conftest import OWN, READY
 from tests.integration.channel_whatsapp.recorder import Recorder, eventually
@@ -123,6 +124,18 @@ async def test_codes_nobody_uses_end_and_give_the_memory_back(driver, host, sett
             await eventually(lambda: host.status is SessionStatus.LOGGED_OUT)
             assert "nobody" in host.reports[-1][1]
             assert session.life.browser.browser is None
+    finally:
+        driver._settings = settings
+
+
+async def test_a_saved_page_pins_the_version(driver, host, settings, tmp_path):
+    saved = tmp_path / "index.html"
+    saved.write_text((PAGE / "index.html").read_text("utf-8").replace("<title>WhatsApp", "<title>Pinned"), "utf-8")
+    driver._settings = settings.model_copy(update={"page_file": saved})
+    try:
+        async with opening(driver, host) as session:
+            await shown(host, "qr")
+            assert await session.life.browser.browser.page.title() == "Pinned"
     finally:
         driver._settings = settings
 

@@ -11,6 +11,7 @@ import pytest
 import pytest_asyncio
 from channel_whatsapp.parts import message_id
 from channelkit.suite.rig import QUICK, Rig, eventually
+from contracts import subjects
 from contracts.ids import platform_key
 from contracts.state import SessionStatus
 
@@ -169,6 +170,8 @@ async def test_sigterm_ends_it_with_its_browsers_and_the_log_holds_no_secret(rig
     service.process.terminate()
     assert service.process.wait(20) in {0, -signal.SIGTERM}  # uvicorn ends by the signal it was given
     assert not browsers(service)
+    lines = [orjson.loads(data)["text"] for _, data in await rig.stored("EVENTS", subjects.log("whatsapp", "acc"))]
+    assert "WhatsApp Automation is ready" in lines
     log = service.log.read_text()
     assert command.content.text not in log
     assert command.to.address not in log

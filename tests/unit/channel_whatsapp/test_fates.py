@@ -87,5 +87,6 @@ async def test_what_the_page_may_have_forgotten_is_in_doubt():
     assert await asked(Known(False, 0, ""), handed=BEFORE_IT) is None
     assert await asked(Known(False, 0, ""), broke=True) is None
     assert await asked(Known(False, 0, "answered")) is None
+    assert await asked(Known(False, 0, "reloaded")) is None
     assert await asked(Known(True, -1, "answered")) is None
     assert await asked() is None

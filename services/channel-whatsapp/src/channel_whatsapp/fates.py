@@ -9,7 +9,7 @@ from servicekit.errors import Permanent, Unavailable
 
 from channel_whatsapp import parts
 from channel_whatsapp.messages import FAILED, SENT
-from channel_whatsapp.page import Known, PageGone, PageRefused, WhatsAppPage
+from channel_whatsapp.page import RELOADED, Known, PageGone, PageRefused, WhatsAppPage
 from channel_whatsapp.peers import Peers
 
 _ASK_SECONDS = 1.0
@@ -59,7 +59,7 @@ class Fates:
             return None
         if known.found and known.ack >= SENT:
             return message_id
-        if known.found or known.way in {"handed", "answered"} or not self._saw_it(message_id):
+        if known.found or known.way in {"handed", "answered", RELOADED} or not self._saw_it(message_id):
             return None
         return False
 

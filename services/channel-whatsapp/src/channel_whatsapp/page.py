@@ -26,6 +26,8 @@ _ASK = """async ([name, args]) => {
 }"""
 _log = get_logger("channel_whatsapp.page")
 
+RELOADED = "reloaded"
+"""The way of a message where the page has since loaded itself anew, and forgotten how far it came."""
 Hears = Callable[[dict[str, Any]], None]
 
 
@@ -92,6 +94,7 @@ class WhatsAppPage:
 
     def __init__(self, page: Page, timeout: float = 30.0) -> None:
         self.page, self._timeout = page, timeout
+        self._born = ""
 
     async def state(self, timeout: float = 10.0) -> State | None:
         """Return where the page is, None while WhatsApp's own code has not loaded."""
@@ -103,6 +106,7 @@ class WhatsAppPage:
     async def missing(self) -> list[str]:
         """Return which of the functions we use the loaded page lacks (the canary), and note the versions."""
         told = await self._ask("canary")
+        self._born = told["born"]
         _log.info("page", wajs=told["wajs"], version=told["page"], missing=told["missing"])
         return list(told["missing"])
 
@@ -157,7 +161,8 @@ class WhatsAppPage:
     async def known(self, wid: str, message_id: str) -> Known:
         """Return what the page knows of a message of ours."""
         told = await self._ask("known", wid, message_id)
-        return Known(told["found"], int(told["ack"]), told["way"])
+        way = told["way"] if told["born"] == self._born else RELOADED
+        return Known(told["found"], int(told["ack"]), way)
 
     async def download(self, key: str, limit: int) -> tuple[bytes | None, str]:
         """Return (the file of a message, its type); None where it has more than *limit* bytes."""

@@ -24,6 +24,8 @@
   /** Messages this page was asked to send: bare id → how far the latest call came. @type {Map<string, {way: string}>} */
   const out = new Map();
   const OUT_KEPT = 2000;
+  /** Names this very loading of the page: one that reloads itself has forgotten `out`. */
+  const born = crypto.randomUUID();
 
   /** @param {string} kind @param {object} data */
   const tell = (kind, data) => {
@@ -123,7 +125,7 @@
       const lost = CALLS.filter((name) => typeof name.split(".").reduce((at, key) => at?.[key], all) !== "function");
       const modules = MODULES.filter((name) => WPP.whatsapp[name] === undefined);
       const functions = FUNCTIONS.filter((name) => typeof WPP.whatsapp.functions[name] !== "function");
-      return { missing: [...lost, ...modules, ...functions], wajs: WPP.version, page: String(/** @type {any} */ (window).Debug?.VERSION ?? "") };
+      return { born, missing: [...lost, ...modules, ...functions], wajs: WPP.version, page: String(/** @type {any} */ (window).Debug?.VERSION ?? "") };
     },
 
     state: () => {
@@ -191,10 +193,10 @@
       try {
         const { messageId } = await address(to, id);
         const msg = await WPP.chat.getMessageById(messageId);
-        return { found: true, ack: Number(msg.ack ?? 0), way };
+        return { born, found: true, ack: Number(msg.ack ?? 0), way };
       } catch (error) {
         if (/** @type {any} */ (error)?.code !== "msg_not_found") throw error;
-        return { found: false, ack: 0, way };
+        return { born, found: false, ack: 0, way };
       }
     },
 

@@ -18,7 +18,7 @@ from channel_whatsapp.inbox import Inbox
 from channel_whatsapp.life import Life, Next
 from channel_whatsapp.login import LoggedOut, Login, ask_person, in_words
 from channel_whatsapp.messages import State
-from channel_whatsapp.page import WhatsAppPage
+from channel_whatsapp.page import PageGone, WhatsAppPage
 from channel_whatsapp.settings import Settings
 
 _log = get_logger("channel_whatsapp.tending")
@@ -26,6 +26,7 @@ _LOOK_SECONDS = 2.0
 _REASON_SECONDS = 1.0
 """That a login ended, and why, the page tells in two events of either order."""
 _READ_AGAIN_SECONDS = 2.0
+_TRIES = 3
 _MB = 1_000_000
 
 
@@ -105,7 +106,7 @@ class Tending:
         while True:
             await self._account.changed(_LOOK_SECONDS)
             await self._look_after_reading()
-            state = await self._page.state()
+            state = await self._state()
             if self._account.logged_out_because is not None or (state and state.stage == "qr"):
                 raise LoggedOut(await self._why())
             if state and state.stage == "blocked":
@@ -116,6 +117,14 @@ class Tending:
                 async with self._life.sending:
                     self._life.usable(None)
                 return wanted
+
+    async def _state(self) -> State | None:
+        """A page that loads itself anew cannot be asked for a moment: it does so for an update of WhatsApp's."""
+        for _ in range(_TRIES - 1):
+            with contextlib.suppress(PageGone):
+                return await self._page.state()
+            await asyncio.sleep(_LOOK_SECONDS / 2)
+        return await self._page.state()
 
     async def _look_after_reading(self) -> None:
         """Raises PageGone as the reading does; a lease that lapsed for a moment begins it anew."""
