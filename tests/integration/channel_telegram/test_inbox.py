@@ -4,6 +4,7 @@ import asyncio
 import logging
 
 import pytest
+from contracts.commands import Thread
 from contracts.ids import inbound_id
 from contracts.inbox import Received
 
@@ -46,8 +47,8 @@ async def test_the_conversation_is_named_as_we_wrote_and_can_be_answered(telegra
         await eventually(lambda a=address: f"dari {a}" in host.texts())
         assert host.of(Received)[-1].conversation == name
     out = attempt(host.of(Received)[-1].conversation, "jawaban")
-    out.command = out.command.model_copy(update={"thread": {"in_reply_to": host.of(Received)[-1].platform_id}})
-    out.command = type(out.command).model_validate(out.command.model_dump())
+    thread = Thread(in_reply_to=host.of(Received)[-1].platform_id)
+    out.command = out.command.model_copy(update={"thread": thread})
     await send(session, out)
     answer = (await telegram.client.messages(to=to, limit=1))[0]
     assert (answer["text"], answer["reply_to"] is not None) == ("jawaban", True)

@@ -13,6 +13,7 @@ from channel_telegram.settings import Settings
 from contracts.channels import Channel
 from contracts.inbox import Received
 from contracts.state import DesiredAccount
+from servicekit.errors import Unavailable
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 ANI = Person(8, 80, "Ani", "+628111")
@@ -26,6 +27,7 @@ class Host:
     positions: dict = field(default_factory=dict)
     facts: dict = field(default_factory=dict)
     lines: list = field(default_factory=list)
+    dead: list = field(default_factory=list)
     account = DesiredAccount(account_id="acc", channel=Channel.TELEGRAM, version=1, status="active")
 
     async def publish(self, event, event_id):  # noqa: ARG002
@@ -42,6 +44,9 @@ class Host:
 
     async def recall(self, key):
         return self.facts.get(key)
+
+    async def dead_letter(self, raw, error, event_id):
+        self.dead.append((raw, error, event_id))
 
     async def log(self, kind, text):  # noqa: ARG002
         self.lines.append(text)
@@ -177,3 +182,23 @@ async def test_an_edit_that_changes_nothing_for_the_reader_is_no_edit(host, miss
     """Reactions and previews of links come as edits, hidden."""
     await run(host, Batch((EditedMessage(11, 1, Message(1, ANI.id, out=False, at=NOW, text="x")),), (ANI,)))
     assert host.events == []
+
+
+async def test_what_cannot_be_made_into_an_event_is_a_dead_letter_and_holds_nobody_up(host, missed):
+    poison = NewMessage(11, 1, Message(1, ANI.id, out=False, at="no moment", text="rahasia"))
+    inbound = await run(host, Batch((poison,), (ANI,)), Batch((new(2, 12),), (ANI,)))
+    assert texts(host) == ["pesan 2"]
+    [(raw, error, _)] = host.dead
+    assert b"rahasia" not in raw
+    assert error == "ValidationError"
+    assert inbound._position.pts == 12
+
+
+async def test_an_absent_bus_is_no_poison(host, missed):
+    async def away(*_):
+        raise Unavailable("NATS is away")
+
+    host.remember = away
+    with pytest.raises(Unavailable):
+        await run(host, Batch((new(1, 11),), (ANI,)))
+    assert host.dead == []
