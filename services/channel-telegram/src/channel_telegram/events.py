@@ -15,7 +15,7 @@ from contracts.ids import digest, inbound_id
 from contracts.inbox import Deleted, Edited, Read, Received
 from servicekit.clock import utcnow
 
-from channel_telegram.client import messages
+from channel_telegram.client import login, messages
 from channel_telegram.client.connection import Connection
 from channel_telegram.client.errors import ConnectionLost, TelegramError
 from channel_telegram.formatting import to_html
@@ -129,8 +129,8 @@ class Announcer:
             try:
                 data = await self._fetched(connection, message, media)
             except TelegramError as error:
-                if login_words(error):
-                    raise
+                if tries < _MOST_TRIES:
+                    await self._raise_passing(connection, error)
                 why = "unreadable"
             except ConnectionLost:
                 if tries < _MOST_TRIES:
@@ -140,6 +140,16 @@ class Announcer:
             await self._host.dead_letter(_head(message, media), f"{why}: {media.size} bytes", self._id(message.id))
             return _File(stub=why)
         return _File(kept=await self._host.put_media(data, media.filename, media.content_type))
+
+    @staticmethod
+    async def _raise_passing(connection: Connection, error: TelegramError) -> None:
+        """Raise what is not the file's fault, so that it is asked for again."""
+        if login_words(error):
+            await login.whoami(connection)  # raises where the login has ended, not where a file's data centre says so
+        if error.code == 420:
+            raise error
+        if error.code >= 500 or error.code == 401:
+            raise ConnectionLost(error.words) from error
 
     async def _fetched(self, connection: Connection, message: Message, media: Media) -> bytes | None:
         limit, seconds = self._settings.inbound_limit_bytes, self._settings.download_timeout_seconds

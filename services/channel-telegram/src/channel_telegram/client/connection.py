@@ -31,6 +31,9 @@ _silent.setLevel(logging.CRITICAL + 1)  # its lines may quote messages, and with
 PRODUCTION = Place(2, "149.154.167.51", 443)
 """Where a client begins that knows nothing yet (https://my.telegram.org/apps)."""
 _CLOSE_SECONDS = 5.0
+_LONGEST_WAIT_SECONDS = 60.0
+"""For the next piece of a file; a longer flood wait is the account's."""
+_flood: Any = errors.FloodError
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,12 +190,21 @@ class Connection:
                 await self._client.disconnect()
 
     async def _fetch(self, reference: Any, limit_bytes: int) -> bytes | None:
+        """Fetch, waiting where Telegram asks for a short wait, and going on from there."""
         data = bytearray()
-        async for chunk in self._client.iter_download(reference):
-            data += chunk
-            if len(data) > limit_bytes:
-                return None
-        return bytes(data)
+        while True:
+            try:
+                async for chunk in self._client.iter_download(reference, offset=len(data)):
+                    data += chunk
+                    if len(data) > limit_bytes:
+                        return None
+            except _flood as error:
+                seconds = getattr(error, "seconds", None)
+                if not seconds or seconds > _LONGEST_WAIT_SECONDS:
+                    raise
+                await asyncio.sleep(seconds)
+            else:
+                return bytes(data)
 
     async def _guarded(self, work: Any, seconds: float) -> Any:
         """Wait at most so long, and translate what goes wrong."""
