@@ -111,19 +111,31 @@ class Person:
     def __init__(self, service: Service, site: Site, home: Path) -> None:
         self.service, self.site, self.home = service, site, home
         self.url = str(service.http.base_url)
+        self.processes: list[asyncio.subprocess.Process] = []
+        (home / "tmp").mkdir()
 
     def environment(self, token: str | None = None) -> dict[str, str]:
         token = token or self.service.token(Role.OPERATOR)["Authorization"].removeprefix("Bearer ")
         return {
             **os.environ, "HOME": str(self.home), "XDG_STATE_HOME": str(self.home / "state"),
+            "TMPDIR": str(self.home / "tmp"),
             "KURIR_TOKEN": token, "KURIR_URL": self.url, "KURIR_LOGIN_HEADLESS": "true",
         }  # fmt: skip
 
     async def start(self, account: str, *more: str, token: str | None = None) -> asyncio.subprocess.Process:
-        return await asyncio.create_subprocess_exec(
+        process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "kurir", "login", account, "--json", *more, env=self.environment(token),
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip
+        self.processes.append(process)
+        return process
+
+    async def leave(self) -> None:
+        """End what a failed test left running."""
+        for process in self.processes:
+            if process.returncode is None:
+                process.terminate()
+                await process.wait()
 
     async def press_enter_once_logged_in(self, process: asyncio.subprocess.Process) -> None:
         before = self.site.logins
@@ -140,13 +152,19 @@ class Person:
         return process.returncode, json.loads(out) if out else {}, err.decode()
 
     @property
+    def profiles(self) -> list[Path]:
+        return list((self.home / "tmp").glob("kurir-login-*"))
+
+    @property
     def waiting(self) -> list[Path]:
         return list((self.home / "state/kurir/login").glob("*"))
 
 
 @pytest.fixture
-def person(service: Service, site: Site, tmp_path) -> Person:
-    return Person(service, site, tmp_path)
+async def person(service: Service, site: Site, tmp_path) -> AsyncIterator[Person]:
+    made = Person(service, site, tmp_path)
+    yield made
+    await made.leave()
 
 
 async def seen_in(packed: bytes, folder: Path, site: Site) -> list[bool]:
@@ -172,7 +190,7 @@ async def test_a_login_on_ones_own_computer_makes_the_account_ready(
     assert (code, told["ready"], told["status"], told["import_state"]) == (0, True, "ready", "taken_over"), words
     assert told["account"] == account
     assert "press Enter" in words
-    assert not person.waiting, "nothing of the session stays on this computer"
+    assert not person.waiting + person.profiles, "nothing of the session stays on this computer"
     packed = await channel.kit.vault.load(account)
     assert len(packed) == told["bytes"]
     assert await seen_in(packed, tmp_path / "server", person.site) == LOGGED_IN
@@ -252,19 +270,38 @@ async def test_an_account_whose_service_is_away_gets_the_session_later(person: P
     assert not person.waiting
 
 
-async def test_a_session_that_nobody_ended_with_enter_is_not_uploaded(person: Person, account: str, service: Service):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+async def test_a_run_stopped_before_enter_uploads_nothing_and_leaves_nothing(
+    person: Person, account: str, service: Service, number: signal.Signals
+):
     process = await person.start(account)
 
     async def logged_in() -> bool:
         return person.site.logins > 0
 
     await eventually(logged_in, SLOW)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     code, _, words = await person.end(process)
     assert code == 1, words
     assert "nothing was handed over" in words
-    assert not person.waiting
+    assert not person.waiting + person.profiles
     assert not await service.ctx.importing.store.of(account)
+
+
+async def test_the_profile_of_a_run_that_was_killed_goes_with_the_next_run(person: Person, account: str):
+    process = await person.start(account)
+
+    async def logged_in() -> bool:
+        return person.site.logins > 0
+
+    await eventually(logged_in, SLOW)
+    process.kill()
+    await process.wait()
+    assert len(person.profiles) == 1
+    process = await person.start(account, "--wait", "0")
+    await person.press_enter_once_logged_in(process)
+    assert (await person.end(process))[0] == 3
+    assert not person.profiles
 
 
 @pytest.mark.parametrize(

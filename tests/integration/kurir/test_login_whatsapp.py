@@ -100,8 +100,13 @@ class Person:
                     return await self.whatsapp.scan(text, SHOP)
             return process.returncode is not None
 
-        await eventually(scanned, SLOW)
-        out, err = await asyncio.wait_for(process.communicate(), SLOW)
+        try:
+            await eventually(scanned, SLOW)
+            out, err = await asyncio.wait_for(process.communicate(), SLOW)
+        finally:
+            if process.returncode is None:
+                process.terminate()
+                await process.wait()
         assert process.returncode == 0, err.decode()
         return json.loads(out), err.decode()
 

@@ -59,15 +59,13 @@ def login(
     wishes = Wishes(account, browser, headless=headless, anew=anew, ready_seconds=wait, settle_seconds=settle)
 
     async def work() -> Outcome:
-        from kurir.login.story import run  # noqa: PLC0415  # Playwright takes long to import, and no other command needs it
+        from kurir.login.story import run, stop_on_signals  # noqa: PLC0415  # Playwright takes long to import, and no other command needs it
 
+        stop_on_signals()
         async with Server(found_url, found_token, plain_http=plain_http) as server:
             return await run(server, wishes, _say, _progress)
 
-    try:
-        result = asyncio.run(work())
-    except KeyboardInterrupt:
-        raise Trouble("stopped; nothing was handed over") from None
+    result = asyncio.run(work())
     print(jsonlib.dumps(dataclasses.asdict(result)) if json else _told(result))
     raise typer.Exit(0 if result.ready else NOT_READY)
 

@@ -1,6 +1,8 @@
 """`kurir login` from beginning to end."""
 
 import asyncio
+import contextlib
+import signal
 import time
 from collections.abc import Callable
 
@@ -18,6 +20,15 @@ _ENDED = {"failed", "logged_out"}
 Say = Callable[[str], None]
 
 
+def stop_on_signals() -> None:
+    """Let a closed terminal and SIGTERM end the running task as Ctrl-C does: the browser goes, and its profile."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    if task is None:
+        return
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, task.cancel)
+
+
 async def run(server: Server, wishes: Wishes, say: Say, progress: uploading.Progress) -> Outcome:
     """Log in, upload, and see the account become ready. Raises Trouble; a packed session then waits for the next run."""
     started = time.monotonic()
@@ -28,18 +39,23 @@ async def run(server: Server, wishes: Wishes, say: Say, progress: uploading.Prog
     waiting = Waiting(account["id"])
     data = await asyncio.to_thread(waiting.load)
     if data is None or wishes.anew:
-        data = await _log_in(wishes, account, url, say)
+        try:
+            data = await _log_in(wishes, account, url, say)
+        except asyncio.CancelledError:
+            raise Trouble("stopped; nothing was handed over") from None
         await asyncio.to_thread(waiting.save, data)
     else:
         say(f"going on with the session of an earlier run, {waiting.file} (--anew begins again)")
     try:
         done = await uploading.upload(server, account["id"], data, progress)
-    except Trouble as trouble:
-        raise Trouble(f"{trouble}\nThe session waits in {waiting.file}: the same command goes on.") from trouble
+    except (Trouble, asyncio.CancelledError) as trouble:
+        why = str(trouble) or "stopped"
+        raise Trouble(f"{why}\nThe session waits in {waiting.file}: the same command goes on.") from trouble
     await asyncio.to_thread(waiting.remove)
     result.bytes, result.session_import, result.import_state = len(data), done["id"], done["state"]
     say("handed over; the account is logging in with it")
-    await _follow(server, result, done, active=account["status"] == "active", seconds=wishes.ready_seconds)
+    with contextlib.suppress(asyncio.CancelledError):  # it is handed over, whether or not somebody looks
+        await _follow(server, result, done, active=account["status"] == "active", seconds=wishes.ready_seconds)
     result.seconds = round(time.monotonic() - started, 1)
     return result
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 from channelkit.browser import packing
 from channelkit.browser.launching import Browsers, Look
 from channelkit.browser.running import RunningBrowser
@@ -21,6 +22,7 @@ from servicekit.errors import KurirError
 from kurir.home import Trouble
 from kurir.login.watching import Way
 
+_PREFIX = "kurir-login-"
 _START_SECONDS = 60.0
 _LOAD_SECONDS = 60.0
 _CLOSE_SECONDS = 30.0
@@ -89,11 +91,20 @@ async def _log_in(to: Visit, browser: RunningBrowser, way: Way) -> None:
 @contextlib.asynccontextmanager
 async def _profile() -> AsyncIterator[Path]:
     """Yield an empty folder that is gone afterwards: the server's copy alone goes on with the session."""
-    folder = Path(tempfile.mkdtemp(prefix="kurir-login-"))  # mode 0700
+    await asyncio.to_thread(_remove_left_behind)
+    folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-"))  # mode 0700
     try:
         yield folder / "profile"
     finally:
         await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+
+
+def _remove_left_behind() -> None:
+    """Remove the profiles of runs that were killed."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        number = folder.name.removeprefix(_PREFIX).partition("-")[0]
+        if number.isdecimal() and not psutil.pid_exists(int(number)):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _require_screen(to: Visit) -> None:
