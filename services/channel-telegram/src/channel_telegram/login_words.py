@@ -5,6 +5,7 @@ from datetime import datetime
 from channel_telegram.model import CodeSent
 
 EXPIRED = {
+    "AUTH_RESTART",
     "PHONE_CODE_EXPIRED",
     "EMAIL_VERIFY_EXPIRED",
     "PHONE_CODE_HASH_EMPTY",

@@ -43,6 +43,15 @@ PERMANENT = {
     "IMAGE_PROCESS_FAILED": "file_refused",
     "FILE_PARTS_INVALID": "file_refused",
 }
+NOBODYS = {
+    "API_ID_INVALID", "CONNECTION_API_ID_INVALID", "CONNECTION_LAYER_INVALID", "CONNECTION_NOT_INITED", "DC_ID_INVALID",
+    "FILE_PART_MISSING", "FILE_PART_INVALID", "FILE_REFERENCE", "FILE_REFERENCE_EMPTY", "FILE_REFERENCE_EXPIRED",
+    "FILE_REFERENCE_INVALID", "INPUT_FETCH_ERROR", "INPUT_FETCH_FAIL", "INPUT_LAYER_INVALID", "INPUT_METHOD_INVALID",
+    "MD5_CHECKSUM_INVALID", "MSG_WAIT_FAILED", "RANDOM_ID_INVALID",
+}  # fmt: skip
+"""What the connection, the upload or the application is refused for: no recipient's fault, so it is tried again."""
+SPAM = {"PEER_FLOOD", "USER_BANNED_IN_CHANNEL", "USER_RESTRICTED"}
+"""The account was reported for writing to strangers."""
 LOGIN = {
     "AUTH_KEY_DUPLICATED": "Telegram ended this login because it was used from two places at once: log in again",
     "SESSION_REVOKED": "The login was ended from another device",
@@ -85,11 +94,13 @@ class Refusals:
     def _refusal(self, error: TelegramError, *, claimed: bool) -> Exception:  # noqa: PLR0911  # one line per kind
         if words := login_words(error):
             return NeedsLogin(words)
-        if error.name == "PEER_FLOOD" or error.name.startswith("FROZEN_"):
-            words = PEER_FLOOD if error.name == "PEER_FLOOD" else FROZEN
+        if error.name in SPAM or error.name.startswith("FROZEN_"):
+            words = PEER_FLOOD if error.name in SPAM else FROZEN
             return self._restricted(self._settings.peer_flood_wait_seconds, words)
         if error.name == "CONTACTS_LIMIT":
             return self._restricted(self._settings.contacts_wait_seconds, CONTACTS_LIMIT)
+        if error.name in NOBODYS:
+            return Retry(_UNSAID_SECONDS, error.words)
         if error.name.startswith("SLOWMODE_WAIT"):
             return Retry(max(1, error.number), error.words)
         if error.code == 420:

@@ -21,9 +21,9 @@ _LOOK_BACK = 100
 _UPLOAD_LOOK_SECONDS = 2.0
 _GONE = "0"
 """The id of a message that was sent and is no longer in the conversation."""
-_EXPIRED = ("FILE_REFERENCE_",)
+_EXPIRED = ("FILE_REFERENCE",)
 _STALE = {"PEER_ID_INVALID", "USER_ID_INVALID"}
-_NO_QUOTE = {"MESSAGE_ID_INVALID", "REPLY_MESSAGE_ID_INVALID", "REPLY_TO_INVALID"}
+_NO_QUOTE = {"MESSAGE_ID_INVALID", "MSG_ID_INVALID", "REPLY_MESSAGE_ID_INVALID", "REPLY_TO_INVALID"}
 """The message to quote is no longer there: the answer goes without it."""
 
 
