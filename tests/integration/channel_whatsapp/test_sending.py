@@ -155,3 +155,28 @@ async def test_receipts_name_the_conversation_and_the_message(linked, whatsapp, 
 
     await eventually(lambda: len(receipts()) == 2)
     assert receipts() == dict.fromkeys(["Delivered", "Read"], out.command.to.address)
+
+
+async def test_a_call_that_hangs_before_the_send_is_taken_back_by_the_question(linked, whatsapp, attempt):
+    """It goes on later, and must not send then: the message may have gone out by another call."""
+    session, _ = linked
+    page, out, gate, asked = session.life.page.page, attempt(), asyncio.Event(), []
+
+    async def hold(route):
+        asked.append(route)
+        if len(asked) == 2:  # the first asks whether the number exists, the second opens its chat
+            await gate.wait()
+        await route.continue_()
+
+    await page.route("**/wa/exists", hold)
+    try:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(1.5):
+                await send(session, out)
+        assert await session.was_sent(out.platform_key(0), out.command) is False
+        gate.set()
+        await send(session, out)
+        await asyncio.sleep(0.5)
+    finally:
+        await page.unroute("**/wa/exists")
+    assert len(await arrived(whatsapp, [message_id(out.platform_key(0))])) == 1
