@@ -52,6 +52,7 @@ class Inbound:
         self._waiting = Waiting(settings, sent)
         self._me = 0
         self._position: Position | None = None
+        self._saved: Position | None = None
         self._dirty = False
         self._uncovered = False
         self._saved_at = 0.0
@@ -62,7 +63,7 @@ class Inbound:
         self._announce.signed_in(me)
         kept = await self._host.cursor()
         if kept.get("user") == str(me.id) and "pts" in kept:
-            self._position = Position(*(int(kept[name]) for name in ("pts", "qts", "date", "seq")))
+            self._position = self._saved = Position(*(int(kept[name]) for name in ("pts", "qts", "date", "seq")))
         else:
             self._position = await messages.position(connection)
             self._dirty = True
@@ -180,7 +181,7 @@ class Inbound:
                 await self._announce.deleted(update.ids)
             return True
         if isinstance(update, ReadUpTo):
-            self._waiting.read(update.peer_id, update.max_id, utcnow())
+            self._waiting.read(update.peer_id, update.max_id, utcnow(), self._at)
             return True
         if isinstance(update, Unreadable):
             await self._announce.unreadable(update.kind, update.message_id, "unreadable")
@@ -223,7 +224,7 @@ class Inbound:
             failpoint("inbound.after_publish")
         elif message.id not in self._sent:
             if missed or self._sent.busy:
-                self._waiting.hold(message, person, pushed=not missed)
+                self._waiting.hold(message, person, self._at, pushed=not missed)
             else:
                 await self._announce.received(connection, message, person, own=True)
 
@@ -249,14 +250,17 @@ class Inbound:
             if reader is not None:  # else we never wrote there
                 await self._announce.read(reader, max_id, at)
             self._waiting.announced(user_id, max_id)
-        if self._waiting.due is None and self._dirty and (now or boottime() - self._saved_at >= _SAVE_SECONDS):
+        if self._dirty and (now or boottime() - self._saved_at >= _SAVE_SECONDS):
             await self._save()
 
     async def _save(self) -> None:
-        at = self._at
+        at = self._waiting.since or self._at
+        if at == self._saved:
+            self._dirty = at != self._at
+            return
         if self._uncovered:
             failpoint("inbound.before_cursor")
         values = {"pts": at.pts, "qts": at.qts, "date": at.date, "seq": at.seq, "user": self._me}
         await self._host.save_cursor({name: str(value) for name, value in values.items()})
-        self._dirty = self._uncovered = False
+        self._saved, self._uncovered, self._dirty = at, False, at != self._at
         self._saved_at = boottime()
