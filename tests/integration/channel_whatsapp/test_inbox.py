@@ -111,3 +111,20 @@ async def test_what_came_while_nobody_was_there_comes_once(link, whatsapp, attem
     assert len(host.published) == len(set(host.published))
     assert not host.received("dikirim")
     assert host.status is READY
+
+
+async def test_missed_messages_are_read_to_the_cursor_however_many_a_chat_has(link, whatsapp, monkeypatch):
+    monkeypatch.setattr("channel_whatsapp.inbox._AT_ONCE", 10)
+    host = Recorder()
+    async with link(host):
+        before = await eventually(lambda: host.positions)
+        for n in range(37):
+            await whatsapp.write(SITI, OWN, f"terlewat {n}")
+        await eventually(lambda: len(host.received("terlewat")) == 37)
+    host.events.clear()
+    host.published.clear()
+    host.positions = before  # as if the process had died before it published any of them
+    async with link(host):
+        await eventually(lambda: len(host.received("terlewat")) == 37)
+    assert [event.text for event in host.received("terlewat")] == [f"terlewat {n}" for n in range(37)]
+    assert len(host.published) == len(set(host.published))

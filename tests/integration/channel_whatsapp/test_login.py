@@ -111,9 +111,10 @@ async def test_who_was_unlinked_while_nobody_was_there_is_logged_out_too(driver,
     async with opening(driver, host):
         await whatsapp.scan(await shown(host, "qr"), OWN)
         await eventually(lambda: host.status is READY)
-    await whatsapp.log_out(OWN)
+    await whatsapp.log_out(OWN, "account_locked")
     async with opening(driver, host):
         await eventually(lambda: host.status is SessionStatus.LOGGED_OUT)
+        assert "account_locked" in host.reports[-1][1]
         assert AWAITING_QR not in [status for status, _ in host.reports[host.reports.index((READY, "")) :]]
 
 

@@ -1,8 +1,9 @@
 """What the page tells of chats, as events: published once, under the address we know the person by."""
 
 from collections import OrderedDict
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from channelkit.protocol import Host, Inbound
 from contracts.channels import Channel
@@ -10,11 +11,12 @@ from contracts.commands import Attachment, Recipient
 from contracts.ids import inbound_id
 from contracts.inbox import Deleted, Delivered, Edited, Read, Received
 from servicekit.clock import utcnow
+from servicekit.secrets import SealError
 
 from channel_whatsapp.messages import DELIVERED, READ, ChatMessage
 from channel_whatsapp.page import PageRefused, WhatsAppPage
 from channel_whatsapp.parts import is_ours
-from channel_whatsapp.peers import Peers, is_group, is_nobody
+from channel_whatsapp.peers import Peers, address_of, is_group, is_nobody
 
 _REMEMBERED = 2000
 
@@ -59,11 +61,38 @@ class Announcer:
         )
         await self._host.publish(event, event_id)
 
+    async def unreadable(self, told: Mapping[str, Any]) -> None:
+        """Publish that a message came which cannot be read: what is known of it, as page_side.js tells it."""
+        platform_id, chat, account = str(told["id"]), str(told["chat"]), self._host.account
+        own = bool(told.get("fromMe"))
+        if not platform_id or told.get("notice") or self._is_unheard(chat) or (own and is_ours(platform_id)):
+            return
+        event_id = inbound_id(account.account_id, platform_id)
+        try:
+            conversation = await self._account.peers.address(chat, str(told.get("chatPhone") or ""))
+        except SealError:
+            conversation = address_of(chat, str(told.get("chatPhone") or ""))
+        event = Received(
+            id=event_id,
+            account_id=account.account_id,
+            channel=Channel.WHATSAPP,
+            platform_id=platform_id,
+            sender=Recipient(address=(self._account.identity or "me") if own else conversation),
+            conversation=conversation,
+            at=utcnow(),
+            own=own,
+            stub="unreadable",
+        )
+        await self._host.publish(event, event_id)
+
     def wanted(self, found: ChatMessage) -> bool:
         """Return whether a message is one a person wrote, to whom it concerns, and not one of ours."""
-        if found.notice or is_nobody(found.chat) or (is_group(found.chat) and not self._account.groups):
+        if found.notice or self._is_unheard(found.chat):
             return False
         return not (found.from_me and (found.ours or is_ours(found.id)))
+
+    def _is_unheard(self, chat: str) -> bool:
+        return is_nobody(chat) or (is_group(chat) and not self._account.groups)
 
     async def _sender(self, found: ChatMessage, conversation: str) -> Recipient:
         if found.from_me:
@@ -134,7 +163,7 @@ class Announcer:
 
     async def deleted(self, platform_id: str, chat: str, phone: str) -> None:
         """Publish that a message was taken back."""
-        if is_nobody(chat) or (is_group(chat) and not self._account.groups):
+        if self._is_unheard(chat):
             return
         event = Deleted(
             ids=[inbound_id(self._host.account.account_id, platform_id)],

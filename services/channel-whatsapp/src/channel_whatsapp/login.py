@@ -74,7 +74,9 @@ class Login:
             if state and state.stage == "ready":
                 return state
             if self.session.logged_out_because is not None:
-                raise LoggedOut(in_words(self.session.logged_out_because))
+                if self.known:
+                    raise LoggedOut(in_words(self.session.logged_out_because))
+                self.session.logged_out_because = None  # it ended before anybody here knew of it: a new one begins
             await self._step(state)
             await self.session.changed(_LOOK_SECONDS)
 

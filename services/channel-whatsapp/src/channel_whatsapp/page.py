@@ -12,7 +12,7 @@ from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import Page
 from servicekit.logs import get_logger
 
-from channel_whatsapp.messages import DELIVERED, SENT, ChatMessage, State, message
+from channel_whatsapp.messages import DELIVERED, SENT, State
 from channel_whatsapp.parts import FileKind
 
 SCRIPT = Path(__file__).with_name("page_side.js")
@@ -169,9 +169,13 @@ class WhatsAppPage:
         told = await self._ask("download", key, limit, timeout=self._timeout * 4)
         return (None if told["size"] > limit else base64.b64decode(told["data"])), told["mimetype"]
 
-    async def since(self, at: int, limit: int) -> list[ChatMessage]:
-        """Return the messages from a moment on (seconds), oldest first, at most *limit* of a chat."""
-        return [message(told) for told in await self._ask("since", at, limit, timeout=self._timeout * 4)]
+    async def moved(self, at: int) -> list[str]:
+        """Return the ids of the chats in which something happened since a moment (seconds)."""
+        return list(await self._ask("moved", at, timeout=self._timeout * 4))
+
+    async def since(self, chat: str, at: int, at_once: int) -> list[dict[str, Any]]:
+        """Return a chat's messages from a moment on (seconds), for `messages.message`; read *at_once* at a time."""
+        return list(await self._ask("since", chat, at, at_once, timeout=self._timeout * 4))
 
     async def beat(self) -> None:
         """Truly ask the page for a sign of life, without any patience of its own: for `channelkit.browser.watch`."""
@@ -192,7 +196,7 @@ class WhatsAppPage:
             answer: Mapping[str, Any] = await (asked if endless else asyncio.wait_for(asked, timeout or self._timeout))
         except TimeoutError as error:
             raise PageGone(f"the page did not answer {name} in time") from error
-        except PlaywrightError as error:
+        except Exception as error:  # Playwright's own, and plain ones where its driver has died
             raise PageGone(f"the page went away during {name}: {_first_line(error)}") from error
         if answer.get("gone"):
             raise PageGone("the page holds nothing of WhatsApp")

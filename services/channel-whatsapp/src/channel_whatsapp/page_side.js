@@ -79,6 +79,17 @@
     };
   };
 
+  /** A message that cannot be described is told of all the same: where it came, and what was wrong. @param {any} msg */
+  const described = async (msg) => {
+    try {
+      return await plain(msg);
+    } catch (error) {
+      const chat = msg?.id?.remote;
+      return { id: bare(msg?.id), chat: text(chat), chatPhone: await phoneOf(chat), fromMe: Boolean(msg?.id?.fromMe),
+        at: Number(msg?.t ?? 0), broken: String(error) };
+    }
+  };
+
   const listen = () => {
     WPP.on("conn.auth_code_change", (code) => tell("qr", { code: code?.fullCode ?? "" }));
     WPP.on("conn.qrcode_idle", () => tell("state", {}));
@@ -89,11 +100,11 @@
     WPP.on("conn.needs_update", () => tell("state", {}));
     WPP.on("conn.logout_reason", (reason) => tell("logged_out", { reason: String(reason ?? "") }));
     WPP.on("conn.logout", () => tell("logged_out", { reason: "" }));
-    WPP.on("chat.new_message", async (msg) => tell("message", { message: await plain(msg) }));
+    WPP.on("chat.new_message", async (msg) => tell("message", { message: await described(msg) }));
     WPP.on("chat.msg_ack_change", async (change) => tell("ack", {
       ack: change.ack, chat: text(change.chat), chatPhone: await phoneOf(change.chat), ids: change.ids.map(bare),
     }));
-    WPP.on("chat.msg_edited", async (edit) => tell("edited", { message: await plain(edit.msg) }));
+    WPP.on("chat.msg_edited", async (edit) => tell("edited", { message: await described(edit.msg) }));
     WPP.on("chat.msg_revoke", async (gone) => tell("deleted", {
       id: bare(gone.refId), chat: text(gone.refId?.remote ?? gone.from), chatPhone: await phoneOf(gone.refId?.remote ?? gone.from),
     }));
@@ -213,23 +224,31 @@
       return { size: blob.size, mimetype: blob.type, data: url.slice(url.indexOf(",") + 1) };
     },
 
-    /** @param {number} since seconds @param {number} limit messages per chat @returns messages of chats that moved since */
-    since: async (since, limit) => {
-      const chats = (await WPP.chat.list({ ignoreGroupMetadata: true })).filter((chat) => Number(chat.t ?? 0) >= since);
-      const found = [];
-      for (const chat of chats) {
-        const messages = await WPP.chat.getMessages(chat.id, { count: limit });
-        for (const msg of messages) if (Number(msg.t ?? 0) >= since) found.push(await plain(msg));
-      }
-      return found.sort((a, b) => a.at - b.at);
+    /** @param {number} since seconds @returns the chats that moved since */
+    moved: async (since) =>
+      (await WPP.chat.list({ ignoreGroupMetadata: true })).filter((chat) => Number(chat.t ?? 0) >= since).map((chat) => text(chat.id)),
+
+    /** @param {string} chat @param {number} since seconds @param {number} limit read at once @returns its messages since then */
+    since: async (chat, since, limit) => {
+      /** @type {any[]} */ let found = [];
+      const known = new Set();
+      /** @type {any} */ let from = null;
+      do {
+        const page = await WPP.chat.getMessages(chat, { count: limit, ...(from ? { id: text(from.id) } : {}) });
+        const more = page.filter((msg) => !known.has(text(msg.id)));
+        for (const msg of more) known.add(text(msg.id));
+        found = [...more, ...found]; // of one second the order is the page's
+        from = more.reduce((oldest, msg) => (oldest && Number(oldest.t) <= Number(msg.t) ? oldest : msg), /** @type {any} */ (null));
+      } while (from && Number(from.t ?? 0) >= since);
+      return Promise.all(found.filter((msg) => Number(msg.t ?? 0) >= since).map(described));
     },
   };
 
   /** @type {any} */ (window).kurir = kurir;
+  listen(); // at once: that the login ended while the page was closed is told before wa-js is ready
   const wait = setInterval(() => {
     if (!window.WPP?.isFullReady) return;
     clearInterval(wait);
-    listen();
     tell("loaded", {});
   }, 50);
 })();

@@ -155,9 +155,10 @@ class WhatsAppSession:
             case "logged_out":
                 self.logged_out_because = told["reason"] or self.logged_out_because or ""
                 self._changed.set()
-            case "qr" | "state" | "loaded":
+            case "qr" | "state":
                 self._changed.set()
             case _:
+                self._changed.set()
                 self.inbox.hear(told)
 
     async def _live(self) -> None:

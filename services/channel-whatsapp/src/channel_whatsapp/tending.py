@@ -173,7 +173,7 @@ class Tending:
             self._account.growth.reloaded()
             return "seal"
         idle, longest = self._life.idle_seconds, self._account.account.sleep_minutes
-        if longest is not None and idle > longest * 60 and self._offline_since is None:
+        if longest is not None and idle > longest * 60 and self._offline_since is None and not self._account.inbox.busy:
             await self._host.log("info", "Nothing to send: the browser is closed to save memory")
             return "sleep"
         return None
