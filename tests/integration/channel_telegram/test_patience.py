@@ -3,8 +3,9 @@
 import asyncio
 
 import pytest
+from channelkit.protocol import Restricted
 
-from tests.integration.channel_telegram.recorder import eventually
+from tests.integration.channel_telegram.recorder import attempt, eventually, send
 
 
 @pytest.mark.parametrize("error", ["FLOOD_WAIT_4", "RPC_CALL_FAIL"])
@@ -21,3 +22,17 @@ async def test_where_what_was_missed_cannot_be_had_telegram_is_left_alone_for_a_
     assert 1 <= asked <= (1 if error.startswith("FLOOD") else 8)
     await telegram.client.clear_faults()
     await eventually(lambda: host.status == "ready", what=f"its end ({host.reports})")
+
+
+async def test_a_restricted_account_is_not_called_ready_after_a_break(telegram, signed_in, me, to):
+    session, host = signed_in
+    await telegram.client.set_faults(refuse={"error": "PEER_FLOOD", "method": "messages.sendMessage"})
+    with pytest.raises(Restricted):
+        await send(session, attempt(to))
+    await telegram.client.set_faults(refuse={"error": "FLOOD_WAIT_4", "method": "updates.getDifference", "times": 1})
+    await telegram.client.disconnect(me)
+    await eventually(lambda: host.status == "degraded")
+    assert "refuses: 420 FLOOD_WAIT 4" in host.reason
+    await eventually(lambda: "FLOOD_WAIT" not in host.reason)
+    assert host.status == "degraded"
+    assert "@SpamBot" in host.reason

@@ -7,7 +7,7 @@ from channelkit.protocol import Host, NeedsLogin, Restricted
 from contracts.commands import Attachment, Recipient, SendMessage
 from contracts.state import SessionStatus
 from servicekit import tasks
-from servicekit.clock import boottime
+from servicekit.clock import boottime, utcnow
 from servicekit.errors import KurirError, Permanent
 from servicekit.logs import get_logger
 
@@ -57,6 +57,7 @@ class TelegramSession:
         self._was_ready = False
         self._over = self._told_down = False
         self._down_since = 0.0
+        self._restricted: Restricted | None = None
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -138,6 +139,8 @@ class TelegramSession:
         judged = self._refusals.judge(error, claimed=claimed)
         if isinstance(judged, NeedsLogin):
             await self.end(str(judged))
+        if isinstance(judged, Restricted):
+            self._restricted = judged
         return judged
 
     async def _upload(self, attachment: Attachment, kind: Kind) -> Any:
@@ -263,7 +266,9 @@ class TelegramSession:
     async def _recovered(self) -> None:
         """What was missed is here: a break that was reported is over."""
         told, self._told_down, self._down_since = self._told_down, False, 0.0
-        if told:
+        if told and self._restricted is not None and self._restricted.until > utcnow():
+            await self.host.report(SessionStatus.DEGRADED, self._restricted.reason)
+        elif told:
             await self.host.report(SessionStatus.READY)
 
     async def _survived(self, error: TelegramError | ConnectionLost) -> bool:
@@ -275,8 +280,8 @@ class TelegramSession:
             return False
         if self.form.pending is not None:
             return True
-        text = error.words if isinstance(error, TelegramError) else str(error)
-        reason = f"no connection to Telegram: {text}"
+        words = f"Telegram refuses: {error.words}" if isinstance(error, TelegramError) else ""
+        reason = words or f"no connection to Telegram: {error}"
         if not self._was_ready:
             await self.host.report(SessionStatus.FAILED, reason)
             return False
