@@ -56,6 +56,23 @@ async def test_the_platform_is_asked_once_also_across_restarts(memo, directory):
     assert memo.writes == 2
 
 
+async def test_after_a_restart_each_person_is_recalled_once_and_not_for_every_message(memo, directory):
+    await peers(memo).resolve("+62811", "Siti", directory)
+    fresh, recalled = peers(memo), []
+    recall = memo.recall
+
+    async def counting(key):
+        recalled.append(key)
+        return await recall(key)
+
+    memo.recall = counting
+    await fresh.resolve("+62811", "Siti", directory)
+    once = len(recalled)
+    assert once > 0
+    await fresh.resolve("+62811", "Siti", directory)
+    assert len(recalled) == once
+
+
 async def test_the_conversation_is_named_as_we_last_wrote(memo, directory):
     known = peers(memo)
     stranger = Person(8, 80, "Ani")

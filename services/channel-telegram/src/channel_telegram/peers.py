@@ -118,7 +118,10 @@ class Peers:
         if user_id is None:
             kept = await self._memo.recall(self._key("address", address))
             user_id = json.loads(kept) if kept else None
-        return await self.known(user_id) if user_id is not None else None
+        known = await self.known(user_id) if user_id is not None else None
+        if known is not None and found is None:
+            self._remember(known, address)  # else its address would be read anew for every message
+        return known
 
     async def _keep(self, known: Known, address: str) -> None:
         values = {"hash": known.peer.access_hash, "address": known.address, "name": known.name}
