@@ -57,7 +57,7 @@ async def test_the_platform_is_asked_once_also_across_restarts(memo, directory):
 
 
 async def test_after_a_restart_each_person_is_recalled_once_and_not_for_every_message(memo, directory):
-    await peers(memo).resolve("+62811", "Siti", directory)
+    await peers(memo).resolve("+628111", "Budi", directory)
     fresh, recalled = peers(memo), []
     recall = memo.recall
 
@@ -66,10 +66,10 @@ async def test_after_a_restart_each_person_is_recalled_once_and_not_for_every_me
         return await recall(key)
 
     memo.recall = counting
-    await fresh.resolve("+62811", "Siti", directory)
+    await fresh.resolve("+628111", "Budi", directory)
     once = len(recalled)
     assert once > 0
-    await fresh.resolve("+62811", "Siti", directory)
+    await fresh.resolve("+628111", "Budi", directory)
     assert len(recalled) == once
 
 
