@@ -7,6 +7,7 @@ import pytest
 import pytest_asyncio
 from contracts.state import SessionStatus
 from practice.whatsapp.page_api import PAGE
+from servicekit.errors import Unavailable
 
 from tests.integration.channel_whatsapp.conftest import OWN, READY
 from tests.integration.channel_whatsapp.recorder import Recorder, eventually
@@ -155,3 +156,21 @@ async def test_logging_out_unlinks_the_device(driver, whatsapp, host):
         await eventually(lambda: host.status is READY)
         await session.log_out()
     assert OWN not in [one["phone"] for one in await whatsapp.devices()]
+
+
+async def test_a_logout_is_told_also_where_the_bus_is_away_as_it_happens(driver, whatsapp, host):
+    remember, tries = host.remember, []
+
+    async def away(key, value):
+        tries.append(key)
+        if len(tries) < 3:
+            raise Unavailable("NATS is away", after_seconds=0.1)
+        await remember(key, value)
+
+    async with opening(driver, host):
+        await whatsapp.scan(await shown(host, "qr"), OWN)
+        await eventually(lambda: host.status is READY)
+        host.remember = away
+        await whatsapp.log_out(OWN)
+        await eventually(lambda: host.status is SessionStatus.LOGGED_OUT)
+    assert len(tries) == 3

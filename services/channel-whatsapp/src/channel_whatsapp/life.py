@@ -18,7 +18,7 @@ from servicekit.clock import boottime
 from servicekit.errors import Retry, Unavailable
 from servicekit.logs import get_logger
 
-from channel_whatsapp.page import PageGone, WhatsAppPage, equip
+from channel_whatsapp.page import PageGone, PageRefused, WhatsAppPage, equip
 from channel_whatsapp.settings import Settings
 from channel_whatsapp.wajs import Bundle
 
@@ -108,7 +108,7 @@ class Life:
                 browser = await self._start(wanted)
                 wanted = await self._with(browser, tend)
                 continue
-            except (Retry, Unavailable, ProfileBusy, PageGone, PlaywrightError, OSError) as error:
+            except (Retry, Unavailable, ProfileBusy, PageGone, PageRefused, PlaywrightError, OSError) as error:
                 why = _words(error)
             wanted, self._broke = "", True
             if boottime() - began > _STEADY_SECONDS:
@@ -150,7 +150,7 @@ class Life:
     async def _with(self, browser: RunningBrowser, tend: Tend) -> Next:
         """Tend the browser's page until it breaks (PageGone), or until something is to be done with it."""
         self.generation += 1
-        if self._broke:
+        if self._broke or self.browser.unclean:
             self.unclean_generation = self.generation
         self._broke = False
         page, settings = WhatsAppPage(browser.page), self._settings

@@ -148,9 +148,10 @@ class Login:
 async def ask_person(session: Screen, page: WhatsAppPage, reason: str, last: Challenge | None = None) -> Challenge:
     """Say what is wrong, in our words and the page's, with a picture: once for each screen, so the *last* is compared.
 
-    Where chats may be on the page, its words are left to the picture, which is sealed: what people write is no log line.
+    Where chats or a pairing code may be on the page, its words are left to the picture, which is sealed.
     """
-    words = "" if session.life.browser.kept.login else await page.words()
+    secret = session.life.browser.kept.login or session.account.login == "pairing"
+    words = "" if secret else await page.words()
     said = (f"{reason}: “{words}”" if words else reason)[:500]
     challenge_id = digest("screen", said)
     if last is not None and last.id == challenge_id and last.expires_at and utcnow() < last.expires_at:

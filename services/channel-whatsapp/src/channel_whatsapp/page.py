@@ -106,7 +106,7 @@ class WhatsAppPage:
     async def missing(self) -> list[str]:
         """Return which of the functions we use the loaded page lacks (the canary), and note the versions."""
         told = await self._ask("canary")
-        self._born = told["born"]
+        self._born = self._born or told["born"]
         _log.info("page", wajs=told["wajs"], version=told["page"], missing=told["missing"])
         return list(told["missing"])
 

@@ -188,9 +188,9 @@
     /** @param {{to: string, id: string, token: string, type: "image" | "video" | "audio" | "document", caption: string, filename: string, mimetype: string, voice: boolean}} message */
     sendFile: async ({ to, id, token, type, caption, filename, mimetype, voice }) => {
       const turn = begin(id);
-      const { chat, messageId } = await address(to, id);
       const blob = new File(files.get(token)?.parts ?? [], filename, { type: mimetype });
-      files.delete(token);
+      files.delete(token); // whatever comes: at another try it is brought in again
+      const { chat, messageId } = await address(to, id);
       const common = { messageId, filename, mimetype, markIsRead: false, waitForAck: true, ...(caption ? { caption } : {}) };
       return hand(turn, () => WPP.chat.sendFileMessage(chat, blob,
         type === "audio" ? { ...common, type, isPtt: voice } : { ...common, type }));

@@ -14,7 +14,7 @@ from contracts.state import Challenge, SessionStatus
 from contracts.whatsapp import WhatsAppSettings
 from servicekit import tasks
 from servicekit.clock import boottime, utcnow
-from servicekit.errors import KurirError, Permanent, Retry
+from servicekit.errors import KurirError, Permanent, Retry, Unavailable
 from servicekit.logs import get_logger
 
 from channel_whatsapp.fates import Fates
@@ -55,6 +55,8 @@ class WhatsAppSession:
         self.identity = ""
         self.logged_out_because: str | None = None
         """Set once the page said that the login ended: WhatsApp's reason, or nothing."""
+        self.loads = 0
+        """Counts how often a page has loaded: one that does so by itself may be of another version."""
         self.login: Login | None = None
         self.growth = Growth(settings.page_limit_mb * _MB)
         self.peers = Peers(host)
@@ -157,12 +159,24 @@ class WhatsAppSession:
                 self._changed.set()
             case "qr" | "state":
                 self._changed.set()
-            case _:
+            case "loaded":
+                self.loads += 1
                 self._changed.set()
+                self.inbox.hear(told)
+            case _:
                 self.inbox.hear(told)
 
     async def _live(self) -> None:
         """Live until the session is closed, or until a person has to do something first."""
+        try:
+            await self._live_on()
+        except KurirError as error:
+            await self.host.report(SessionStatus.FAILED, error.detail or error.reason)
+        except Exception as error:
+            _log.error("a session failed", account=self.host.account.account_id, exc_info=error)
+            await self.host.report(SessionStatus.FAILED, f"internal error: {type(error).__name__}")
+
+    async def _live_on(self) -> None:
         try:
             while True:
                 try:
@@ -173,18 +187,18 @@ class WhatsAppSession:
             await self._give_up(str(error))
         except NobodyCame:
             await self._give_up("nobody used the code: switch the account off and on to be shown a new one")
-        except KurirError as error:
-            await self.host.report(SessionStatus.FAILED, error.detail or error.reason)
-        except Exception as error:
-            _log.error("a session failed", account=self.host.account.account_id, exc_info=error)
-            await self.host.report(SessionStatus.FAILED, f"internal error: {type(error).__name__}")
 
     async def _tend(self, page: WhatsAppPage) -> Next:
         return await Tending(self, page).run()
 
     async def _give_up(self, reason: str) -> None:
         """The login is over: the profile is worth nothing any more, here or in the vault."""
-        await self.life.browser.discard()
+        while True:
+            try:
+                await self.life.browser.discard()
+                break
+            except Unavailable as error:  # told once the bus is back: before it, nobody could hear it anyway
+                await asyncio.sleep(error.after_seconds)
         await self.host.report(SessionStatus.LOGGED_OUT, reason)
 
     async def _ask_whether_anew(self, why: str) -> None:

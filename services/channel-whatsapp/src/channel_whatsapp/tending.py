@@ -18,7 +18,7 @@ from channel_whatsapp.inbox import Inbox
 from channel_whatsapp.life import Life, Next
 from channel_whatsapp.login import LoggedOut, Login, ask_person, in_words
 from channel_whatsapp.messages import State
-from channel_whatsapp.page import PageGone, WhatsAppPage
+from channel_whatsapp.page import PageGone, PageRefused, WhatsAppPage
 from channel_whatsapp.settings import Settings
 
 _log = get_logger("channel_whatsapp.tending")
@@ -42,6 +42,7 @@ class Account(Protocol):
     login: Login | None
     logged_out_because: str | None
     identity: str
+    loads: int
 
     async def screenshot(self) -> bytes | None:
         """Return what the page shows."""
@@ -59,6 +60,7 @@ class Tending:
         self._account, self._page = account, page
         self._host, self._life, self._settings = account.host, account.life, account.settings
         self._missing: list[str] = []
+        self._loads = 0
         self._reading: asyncio.Task[None] | None = None
         self._seal_at: float | None = None
         self._offline_since: float | None = None
@@ -87,10 +89,17 @@ class Tending:
         """Ready: note that the profile is worth keeping, look whether all we use is there, and begin to send."""
         await self._life.browser.logged_in()
         self._account.identity = state.identity
-        self._missing = await self._page.missing()
+        await self._look_for_all()
         self._life.worked()
-        self._life.usable(self._page)
+        if state.online:
+            self._life.usable(self._page)
+        else:
+            self._offline_since = boottime()
         await self._report()
+
+    async def _look_for_all(self) -> None:
+        self._loads = self._account.loads
+        self._missing = await self._page.missing()
 
     async def _report(self) -> None:
         identity = self._account.identity
@@ -107,7 +116,7 @@ class Tending:
             await self._account.changed(_LOOK_SECONDS)
             await self._look_after_reading()
             state = await self._state()
-            if self._account.logged_out_because is not None or (state and state.stage == "qr"):
+            if self._account.logged_out_because is not None or (state and await self._asks_for_a_login(state)):
                 raise LoggedOut(await self._why())
             if state and state.stage == "blocked":
                 await self._blocked(state.why_blocked)
@@ -125,6 +134,14 @@ class Tending:
                 return await self._page.state()
             await asyncio.sleep(_LOOK_SECONDS / 2)
         return await self._page.state()
+
+    async def _asks_for_a_login(self, state: State) -> bool:
+        """Only a code says so: what a page says of itself in its first moments must not cost a login."""
+        if state.stage != "qr":
+            return False
+        with contextlib.suppress(PageRefused):
+            return bool(await self._page.qr())
+        return False
 
     async def _look_after_reading(self) -> None:
         """Raises PageGone as the reading does; a lease that lapsed for a moment begins it anew."""
@@ -155,8 +172,11 @@ class Tending:
         if online:
             self._host.alive()
             self._offline_since = self._asked = None
+            if loaded_anew := self._loads != self._account.loads:
+                await self._look_for_all()  # it may be another version of WhatsApp's
             if was_offline is not None:
                 self._life.usable(self._page)
+            if was_offline is not None or loaded_anew:
                 await self._report()
         elif was_offline is None and self._life.page is not None:
             self._offline_since = boottime()
