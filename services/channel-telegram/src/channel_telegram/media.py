@@ -56,11 +56,12 @@ class Uploads:
         task = self._known[key]
         self._known.move_to_end(key)
         await asyncio.wait([task], timeout=seconds)
-        if not task.done():
+        failed = task.done() and (task.cancelled() or task.exception() is not None)
+        if failed and self._known.get(key) is task:
+            del self._known[key]
+        if not task.done() or task.cancelled():  # it had to make room: the file's upload ended, not who waits for it
             raise StillUploading(f"{attachment.filename} is still being uploaded")
-        if task.cancelled() or task.exception():
-            self._known.pop(key, None)
-        return await task
+        return task.result()
 
     def forget(self, attachment: Attachment) -> None:
         """Drop a file whose reference has expired."""

@@ -1,8 +1,9 @@
 """One connection of an account to Telegram.
 
 Of Telethon 1.45 it uses what it is good at (the key exchange, the encryption, the schema, moving files between data
-centres) and switches off whatever would act on its own: retries, sleeping out flood waits, reconnecting, and its loop of
-updates, which moves on before anybody has kept what it read. For that it touches a few private names (`_call`,
+centres) and switches off whatever would act on its own: retries, sleeping out flood waits (a short one between two pieces
+of a file we sit out ourselves), reconnecting, and its loop of updates, which moves on before anybody has kept what it read.
+For that it touches a few private names (`_call`,
 `_update_loop`, `_updates_queue`, `_message_box`, `_sender`, `_config`); Telethon is pinned, and the tests against the
 practice server notice when one of them changes.
 """
@@ -32,7 +33,8 @@ PRODUCTION = Place(2, "149.154.167.51", 443)
 """Where a client begins that knows nothing yet (https://my.telegram.org/apps)."""
 _CLOSE_SECONDS = 5.0
 _LONGEST_WAIT_SECONDS = 60.0
-"""For the next piece of a file; a longer flood wait is the account's."""
+"""For the next piece of a file, in the middle of a transfer; a longer flood wait is the account's."""
+_PIECES = (_rpc.upload.GetFileRequest, _rpc.upload.SaveFilePartRequest, _rpc.upload.SaveBigFilePartRequest)
 _flood: Any = errors.FloodError
 
 
@@ -64,7 +66,14 @@ class _Bare(_Client):  # type: ignore[misc]
 
     async def _call(self, sender: Any, request: Any, ordered: bool = False, flood_sleep_threshold: Any = None) -> Any:  # noqa: ARG002
         await request.resolve(self, utils)
-        return await sender.send(request)
+        while True:
+            try:
+                return await sender.send(request)
+            except _flood as error:
+                seconds = getattr(error, "seconds", 0)
+                if not isinstance(request, _PIECES) or not 0 < seconds <= _LONGEST_WAIT_SECONDS:
+                    raise
+                await asyncio.sleep(seconds)
 
     async def _update_loop(self) -> None:
         """`Connection.next` reads the queue instead."""
@@ -190,21 +199,12 @@ class Connection:
                 await self._client.disconnect()
 
     async def _fetch(self, reference: Any, limit_bytes: int) -> bytes | None:
-        """Fetch, waiting where Telegram asks for a short wait, and going on from there."""
         data = bytearray()
-        while True:
-            try:
-                async for chunk in self._client.iter_download(reference, offset=len(data)):
-                    data += chunk
-                    if len(data) > limit_bytes:
-                        return None
-            except _flood as error:
-                seconds = getattr(error, "seconds", None)
-                if not seconds or seconds > _LONGEST_WAIT_SECONDS:
-                    raise
-                await asyncio.sleep(seconds)
-            else:
-                return bytes(data)
+        async for chunk in self._client.iter_download(reference):
+            data += chunk
+            if len(data) > limit_bytes:
+                return None
+        return bytes(data)
 
     async def _guarded(self, work: Any, seconds: float) -> Any:
         """Wait at most so long, and translate what goes wrong."""
