@@ -202,3 +202,13 @@ async def test_an_absent_bus_is_no_poison(host, missed):
     with pytest.raises(Unavailable):
         await run(host, Batch((new(1, 11),), (ANI,)))
     assert host.dead == []
+
+
+async def test_a_short_push_belongs_to_the_conversation_of_the_long_one_before(host, missed):
+    unseen = Person(9, None, "Siti", username="Siti_1")  # described by halves
+    answers, _ = missed
+    answers.append(Difference((new(5, None, unseen),), (unseen,), Position(11, 0, 1, 3), final=True))
+    await run(host, Batch((new(1, 12),), (ANI,)), Batch((new(2, 13),)))
+    assert [(one.text, one.conversation) for one in host.events] == [
+        ("pesan 5", "siti_1"), ("pesan 1", "+628111"), ("pesan 2", "+628111"),
+    ]  # fmt: skip

@@ -136,3 +136,26 @@ def test_addresses_have_one_form():
     assert [normal(one) for one in (" @Budi_Toko", "Budi_Toko", "+6281", "#12")] == [
         "budi_toko", "budi_toko", "+6281", "#12",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("person", "address"),
+    [(Person(8, 80, "Ani", "+628222", "Ani_1"), "+628222"), (Person(8, 80, "Ani", "", "Ani_1"), "ani_1")],
+)
+async def test_who_was_described_once_keeps_their_name_when_they_no_longer_are(memo, person, address):
+    """Short pushes name people by their number alone; the conversation must not become another one."""
+    known = peers(memo)
+    await known.met(person)
+    assert await known.conversation(Person(8, 80, "Ani")) == address
+    assert await peers(memo).conversation(Person(8)) == address
+    writes = memo.writes
+    await known.met(Person(8, 80, "Ani"))
+    assert memo.writes == writes
+
+
+async def test_who_shows_more_later_is_named_by_it(memo):
+    known = peers(memo)
+    await known.met(Person(8, 80, "Ani"))
+    await known.met(Person(8, 80, "Ani", username="Ani_1"))
+    assert await peers(memo).conversation(Person(8, 80)) == "ani_1"
+    assert await peers(memo).resolve("ani_1", "", Directory()) == Peer(8, 80)

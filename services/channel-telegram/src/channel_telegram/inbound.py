@@ -208,7 +208,7 @@ class Inbound:
         if person is None:
             if not missed:
                 return False
-            person = Person(message.peer_id)
+            person = people.get(message.peer_id) or Person(message.peer_id)
         await self._tell(connection, update, message, person, missed=missed)
         return True
 

@@ -45,6 +45,8 @@ class Known:
     peer: Peer
     address: str = ""
     name: str = ""
+    seen: str = ""
+    """What they showed of themselves when they were last described."""
 
 
 def normal(address: str) -> str:
@@ -69,7 +71,7 @@ class Peers:
             person = await _found(address, name, directory)
             if person is None or person.access_hash is None:
                 raise Permanent("not_on_telegram", "nobody can be found on Telegram by this address")
-            known = Known(Peer(person.id, person.access_hash), name=person.name)
+            known = Known(Peer(person.id, person.access_hash), name=person.name, seen=_visible(person))
         if known.address != address:
             await self._keep(replace(known, address=address), address)
         return known.peer
@@ -77,14 +79,19 @@ class Peers:
     async def met(self, person: Person) -> Known:
         """Take note of somebody the platform has described, so that they can be answered."""
         known = await self.known(person.id)
-        peer = Peer(person.id, person.access_hash) if person.access_hash is not None else None
-        if known is not None and (peer is None or known.peer == peer):
+        if person.access_hash is None:
+            if known is None:
+                raise LookupError(person.id)
             return known
-        if peer is None:
-            raise LookupError(person.id)
-        shown = known.address if known and known.address else ""
-        fresh = Known(peer, shown, person.name)
-        await self._keep(fresh, shown or _visible(person))
+        peer, seen = Peer(person.id, person.access_hash), _visible(person)
+        if known is None:
+            fresh = Known(peer, "", person.name, seen)
+        else:
+            shows = known.seen if _BY_ID.match(seen) and known.seen else seen
+            fresh = replace(known, peer=peer, name=person.name or known.name, seen=shows)
+            if (fresh.peer, fresh.seen) == (known.peer, known.seen):
+                return known
+        await self._keep(fresh, fresh.address or fresh.seen)
         return fresh
 
     async def known(self, user_id: int) -> Known | None:
@@ -96,14 +103,17 @@ class Peers:
         if kept is None:
             return None
         values = json.loads(kept)
-        known = Known(Peer(user_id, values["hash"]), values["address"], values.get("name", ""))
+        known = Known(Peer(user_id, values["hash"]), values["address"], values.get("name", ""), values.get("seen", ""))
         self._remember(known)
         return known
 
     async def conversation(self, person: Person) -> str:
         """Return the address of a person's conversation: as we last wrote to them, else what is visible of them."""
         known = await self.known(person.id)
-        return known.address if known and known.address else _visible(person)
+        if known is not None and known.address:
+            return known.address
+        visible = _visible(person)
+        return known.seen if known is not None and known.seen and _BY_ID.match(visible) else visible
 
     async def forget(self, address: str) -> None:
         """Ask the platform anew next time: what was known of the address no longer holds."""
@@ -124,7 +134,7 @@ class Peers:
         return known
 
     async def _keep(self, known: Known, address: str) -> None:
-        values = {"hash": known.peer.access_hash, "address": known.address, "name": known.name}
+        values = {"hash": known.peer.access_hash, "address": known.address, "name": known.name, "seen": known.seen}
         writes: list[Awaitable[None]] = [
             self._memo.remember(self._key("user", known.peer.id), json.dumps(values).encode())
         ]
