@@ -9,13 +9,14 @@ from channel_telegram import inbound as module
 from channel_telegram.client.errors import TelegramError, translated
 from channel_telegram.client.updates import read_difference, read_updates
 from channel_telegram.inbound import Inbound
-from channel_telegram.model import Batch, Difference, Position, Unreadable
+from channel_telegram.model import Batch, Difference, Media, Message, NewMessage, Position, Unreadable
 from channel_telegram.peers import Peers
 from channel_telegram.sent import SentIds
 from channel_telegram.settings import Settings
 from channel_telegram.vaultform import VaultForm
 from pydantic import ValidationError
 from servicekit.errors import Permanent, TooLarge, Unavailable
+from servicekit.objects import MAX_BYTES
 from telethon import errors, types
 
 from tests.unit.channel_telegram.test_inbound import ANI, ME, Host, Pushes, new, texts
@@ -170,3 +171,27 @@ def test_a_vault_that_cannot_be_read_is_not_quoted():
             {"phone": ["+62811"], "login_version": "x", "key": ["c2VjcmV0"], "pending": {"hint": "h"}}
         )
     assert "c2VjcmV0" not in str(raised.value)
+
+
+def test_no_file_is_fetched_that_the_media_store_would_not_take():
+    assert Settings().inbound_limit_bytes <= MAX_BYTES
+    with pytest.raises(ValidationError):
+        Settings(inbound_limit_bytes=MAX_BYTES + 1)
+
+
+async def test_a_file_the_store_does_not_take_leaves_its_text(answers):
+    class Small(Choosy):
+        async def put_media(self, *_):
+            raise TooLarge("31 MB")
+
+    class Fetching(Pushes):
+        async def download(self, *_):
+            return b"x"
+
+    media = Media("a.bin", "x/y", 1, None)
+    told = NewMessage(11, 1, Message(1, ANI.id, out=False, at=NOW, text="berkas", media=media))
+    host = Small()
+    inbound = reader(host)
+    await inbound.begin(None, ME)
+    await inbound.run(Fetching([Batch((told,), (ANI,))]))
+    assert [(one.text, one.stub) for one in host.events] == [("berkas", "too_large")]

@@ -4,6 +4,7 @@ Each raises Conflict once the session is no longer the account's, Unavailable, C
 ends the login.
 """
 
+import contextlib
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -14,6 +15,7 @@ from contracts.commands import Attachment, Recipient
 from contracts.ids import digest, inbound_id
 from contracts.inbox import Deleted, Edited, Read, Received
 from servicekit.clock import utcnow
+from servicekit.errors import TooLarge
 
 from channel_telegram.client import login, messages
 from channel_telegram.client.connection import Connection
@@ -136,10 +138,12 @@ class Announcer:
                 if tries < _MOST_TRIES:
                     raise
                 why = "unreadable"
-        if data is None:
-            await self._host.dead_letter(_head(message, media), f"{why}: {media.size} bytes", self._id(message.id))
-            return _File(stub=why)
-        return _File(kept=await self._host.put_media(data, media.filename, media.content_type))
+        if data is not None:
+            with contextlib.suppress(TooLarge):
+                return _File(kept=await self._host.put_media(data, media.filename, media.content_type))
+            why = "too_large"
+        await self._host.dead_letter(_head(message, media), f"{why}: {media.size} bytes", self._id(message.id))
+        return _File(stub=why)
 
     @staticmethod
     async def _raise_passing(connection: Connection, error: TelegramError) -> None:

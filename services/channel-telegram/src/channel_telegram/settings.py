@@ -5,6 +5,7 @@ from pathlib import Path
 from channelkit.settings import ChannelSettings
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import SettingsConfigDict
+from servicekit.objects import MAX_BYTES
 
 
 class Settings(ChannelSettings):
@@ -34,8 +35,9 @@ class Settings(ChannelSettings):
         default=3600.0, gt=0, description="How long an account rests when Telegram takes no more contacts"
     )
     inbound_limit_bytes: int = Field(
-        default=50_000_000, ge=0, description="Files larger than this are not fetched; their message says so"
-    )
+        default=25_000_000, ge=0, le=MAX_BYTES,
+        description="Files larger than this are not fetched; their message says so",
+    )  # fmt: skip
     download_timeout_seconds: float = Field(default=300.0, gt=0, description="For one file of a message")
     own_hold_seconds: float | None = Field(
         default=None, gt=0,
