@@ -5,9 +5,13 @@ from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
+from channel_whatsapp import sender
 from channel_whatsapp.page import Handed
+from channel_whatsapp.parts import message_id
 from channel_whatsapp.sender import WhatsAppSender
 from contracts.commands import Attachment, Content, Recipient, SendMessage
+
+real_sleep = asyncio.sleep
 
 
 class Page:
@@ -16,10 +20,14 @@ class Page:
     def __init__(self) -> None:
         self.sent: list[str] = []
         self.held: set[str] = set()
+        self.typed: list[float] = []
 
     async def take_in(self, _file):
         self.held.add("t1")
         return "t1"
+
+    async def typing(self, _wid, seconds):
+        self.typed.append(seconds)
 
     async def forget(self, token):
         self.held.discard(token)
@@ -47,7 +55,7 @@ class Attempt:
         self.parts_done.append(platform_id)
 
     def platform_key(self, part=0):
-        return f"{part:032x}"
+        return f"{part:x}".ljust(32, "0")
 
 
 def account_on(page):
@@ -57,9 +65,45 @@ def account_on(page):
     life = SimpleNamespace(sending=asyncio.Lock(), ready_page=lambda _: answering(page))
     peers = SimpleNamespace(reach=lambda *_: answering("628@c.us"))
     host = SimpleNamespace(get_media=lambda _: answering(b"jpg"))
-    return SimpleNamespace(
-        life=life, peers=peers, host=host, typing_seconds=0.0, fates=SimpleNamespace(handed=lambda _: None)
-    )
+    handed: list[str] = []
+    fates = SimpleNamespace(handed=handed.append, noted=handed)
+    return SimpleNamespace(life=life, peers=peers, host=host, typing_seconds=0.0, fates=fates)
+
+
+def a_message(*bubbles, attachments=()):
+    return SendMessage(
+        id="r", source="campaigns", account_id="acc", row="r", batch="c.1", to=Recipient(address="+628123456789"),
+        not_after=datetime.now(UTC) + timedelta(hours=1),
+        content=Content(text="a", bubbles=list(bubbles), attachments=list(attachments)),
+    )  # fmt: skip
+
+
+async def test_typing_leaves_time_for_sending_however_many_bubbles(monkeypatch):
+    monkeypatch.setattr(sender, "asyncio", SimpleNamespace(sleep=lambda _: real_sleep(0), shield=asyncio.shield))
+    account = account_on(page := Page())
+    account.typing_seconds = 15.0
+    await WhatsAppSender(account).send(Attempt(a_message(*["b" * 400] * 9), []), lambda: None)
+    assert len(page.typed) == 10
+    assert sum(page.typed) <= 20
+
+
+async def test_a_bubble_cut_off_before_it_left_is_known_not_to_have():
+    account = account_on(page := Page())
+    typing = asyncio.Event()
+
+    async def endlessly(_wid, _seconds):
+        if page.sent:
+            typing.set()
+            await asyncio.Event().wait()
+
+    page.typing, account.typing_seconds = endlessly, 0.001
+    out = Attempt(a_message("b", "c"), [])
+    sending = asyncio.create_task(WhatsAppSender(account).send(out, lambda: None))
+    await typing.wait()
+    sending.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await sending
+    assert set(account.fates.noted) == {message_id(out.platform_key(0)), message_id(out.platform_key(1))}
 
 
 @pytest.mark.parametrize(
@@ -68,11 +112,7 @@ def account_on(page):
 async def test_bubbles_an_earlier_holder_sent_are_not_sent_again(before, sent):
     page = Page()
     file = Attachment(object="o", filename="foto.jpg", content_type="image/jpeg", size=3)
-    command = SendMessage(
-        id="r", source="campaigns", account_id="acc", row="r", batch="c.1", to=Recipient(address="+628123456789"),
-        not_after=datetime.now(UTC) + timedelta(hours=1),
-        content=Content(text="a", bubbles=["b", "c"], attachments=[file]),
-    )  # fmt: skip
+    command = a_message("b", "c", attachments=[file])
     ids = await WhatsAppSender(account_on(page)).send(Attempt(command, before), lambda: None)
     assert page.sent == sent
     assert list(ids)[: len(before)] == before

@@ -38,7 +38,7 @@ class Fates:
         """Message id → the page it was handed to."""
 
     def handed(self, message_id: str) -> None:
-        """Note to which page a message is being handed."""
+        """Note to which page a message is being handed, or is about to be: its claim is ours, so nobody sent it before."""
         self._handed[message_id] = self._life.generation
         while len(self._handed) > _REMEMBERED:
             self._handed.popitem(last=False)

@@ -19,6 +19,8 @@ from channel_whatsapp.settings import Settings
 _AGAIN_SECONDS = 5.0
 _STRANGE_SECONDS = 30.0
 _TYPING_PER_LETTER = 0.05
+_TYPING_TOGETHER_SECONDS = 20.0
+"""For all bubbles of a message: typing must not use up the time a send may take."""
 _NOT_LEFT = {"ERROR_UPLOAD", "ERROR_CANCELLED", "ERROR_EXPIRED"}
 """Results (`SendMsgResult`) after which the page has not sent the message."""
 _NO_NETWORK = "ERROR_NETWORK"
@@ -59,15 +61,18 @@ class WhatsAppSender:
             wanted, claimed = parts.parts(out.command.content), False
             if not any(part.text or part.attachment for part in wanted):
                 raise Permanent("empty_message", "there is neither text nor file")
+            typing = min(self._account.typing_seconds, _TYPING_TOGETHER_SECONDS / len(wanted))
             while (index := len(out.parts_done)) < len(wanted):
-                message = await self._prepare(page, wid, wanted[index])
+                message_id = parts.message_id(out.platform_key(index))
+                if claimed:
+                    self._account.fates.handed(message_id)  # cut off before it leaves, it is known not to have
+                message = await self._prepare(page, wid, wanted[index], typing)
                 if not claimed:
                     await self._claim(message, out)
                     claimed = True
                     if len(out.parts_done) != index:  # the claim has just read what an earlier holder sent
                         await message.forget()
                         continue
-                message_id = parts.message_id(out.platform_key(index))
                 await self._hand(message, message_id)
                 await out.part_sent(message_id)
         return list(out.parts_done)
@@ -89,7 +94,7 @@ class WhatsAppSender:
         except Unavailable as error:
             raise Retry(error.after_seconds, "what is known of the recipient could not be kept") from error
 
-    async def _prepare(self, page: WhatsAppPage, wid: str, part: Part) -> "_Message":
+    async def _prepare(self, page: WhatsAppPage, wid: str, part: Part, typing: float) -> "_Message":
         """Bring the file in and show "typing…": nothing of it is seen by the recipient."""
         file, token = None, ""
         try:
@@ -102,7 +107,7 @@ class WhatsAppSender:
                     parts.is_voice(part.attachment),
                 )
                 token = await page.take_in(file)
-            await self._type(page, wid, part.text)
+            await self._type(page, wid, part.text, typing)
         except PageGone as error:
             raise Retry(_AGAIN_SECONDS, f"the browser went away: {error}") from error
         except PageRefused as error:
@@ -111,8 +116,8 @@ class WhatsAppSender:
             raise Retry(error.after_seconds, "the media store did not answer") from error
         return _Message(page, wid, part.text, file, token)
 
-    async def _type(self, page: WhatsAppPage, wid: str, text: str) -> None:
-        seconds = min(self._account.typing_seconds, 1 + len(text) * _TYPING_PER_LETTER)
+    async def _type(self, page: WhatsAppPage, wid: str, text: str, longest: float) -> None:
+        seconds = min(longest, 1 + len(text) * _TYPING_PER_LETTER)
         if seconds > 0:
             with contextlib.suppress(PageRefused):  # a courtesy: the message does not depend on it
                 await page.typing(wid, seconds)
