@@ -212,3 +212,12 @@ async def test_a_short_push_belongs_to_the_conversation_of_the_long_one_before(h
     assert [(one.text, one.conversation) for one in host.events] == [
         ("pesan 5", "siti_1"), ("pesan 1", "+628111"), ("pesan 2", "+628111"),
     ]  # fmt: skip
+
+
+async def test_a_bot_is_known_as_one_also_by_its_number_alone(host, missed):
+    bot = Person(9, 90, "Bot", username="toko_bot", is_bot=True)
+    await run(host, Batch((new(1, 11, bot),), (bot,)), Batch((new(2, 12, bot),)))
+    assert [one.auto_reply for one in host.events] == [True, True]
+    again = Host(facts=host.facts)
+    await run(again, Batch((new(3, 11, bot),)))
+    assert [one.auto_reply for one in again.events] == [True]

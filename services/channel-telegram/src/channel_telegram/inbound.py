@@ -236,7 +236,7 @@ class Inbound:
         known = await self._peers.known(user_id)
         if known is None:
             return None
-        return person or Person(user_id, known.peer.access_hash, known.name)
+        return person or Person(user_id, known.peer.access_hash, known.name, is_bot=known.is_bot)
 
     async def _tidy(self, connection: Connection, *, now: bool = False) -> None:
         """Announce what has waited long enough, then let the cursor follow."""

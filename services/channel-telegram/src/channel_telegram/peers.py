@@ -47,6 +47,7 @@ class Known:
     name: str = ""
     seen: str = ""
     """What they showed of themselves when they were last described."""
+    is_bot: bool = False
 
 
 def normal(address: str) -> str:
@@ -71,7 +72,9 @@ class Peers:
             person = await _found(address, name, directory)
             if person is None or person.access_hash is None:
                 raise Permanent("not_on_telegram", "nobody can be found on Telegram by this address")
-            known = Known(Peer(person.id, person.access_hash), name=person.name, seen=_visible(person))
+            known = Known(
+                Peer(person.id, person.access_hash), name=person.name, seen=_visible(person), is_bot=person.is_bot
+            )
         if known.address != address:
             await self._keep(replace(known, address=address), address)
         return known.peer
@@ -85,7 +88,7 @@ class Peers:
             return known
         peer, seen = Peer(person.id, person.access_hash), _visible(person)
         if known is None:
-            fresh = Known(peer, "", person.name, seen)
+            fresh = Known(peer, "", person.name, seen, person.is_bot)
         else:
             shows = known.seen if _BY_ID.match(seen) and known.seen else seen
             fresh = replace(known, peer=peer, name=person.name or known.name, seen=shows)
@@ -103,7 +106,13 @@ class Peers:
         if kept is None:
             return None
         values = json.loads(kept)
-        known = Known(Peer(user_id, values["hash"]), values["address"], values.get("name", ""), values.get("seen", ""))
+        known = Known(
+            Peer(user_id, values["hash"]),
+            values["address"],
+            values.get("name", ""),
+            values.get("seen", ""),
+            is_bot=values.get("bot", False),
+        )
         self._remember(known)
         return known
 
@@ -134,7 +143,13 @@ class Peers:
         return known
 
     async def _keep(self, known: Known, address: str) -> None:
-        values = {"hash": known.peer.access_hash, "address": known.address, "name": known.name, "seen": known.seen}
+        values = {
+            "hash": known.peer.access_hash,
+            "address": known.address,
+            "name": known.name,
+            "seen": known.seen,
+            "bot": known.is_bot,
+        }
         writes: list[Awaitable[None]] = [
             self._memo.remember(self._key("user", known.peer.id), json.dumps(values).encode())
         ]
