@@ -6,9 +6,10 @@ import contextlib
 from types import SimpleNamespace
 
 import pytest
+from channel_whatsapp import events
 from channel_whatsapp import inbox as module
 from channel_whatsapp.inbox import Inbox
-from channel_whatsapp.page import PageRefused
+from channel_whatsapp.page import PageRefused, WhatsAppPage
 from channel_whatsapp.peers import Peers
 from contracts.inbox import Deleted, Edited, Received
 from servicekit.errors import Permanent, Unavailable
@@ -201,3 +202,28 @@ async def test_what_was_taken_back_while_nobody_was_there_is_marked_and_never_a_
     assert deleted.platform_ids == ["M1"]
     assert not [event for event in host.events.values() if isinstance(event, Edited)]
     assert all(isinstance(event, Received | Deleted) for event in host.events.values())
+
+
+@pytest.mark.parametrize(("fails", "stub"), [(2, None), (3, "unreadable")])
+async def test_a_file_that_does_not_come_at_once_is_asked_for_again(host, monkeypatch, fails, stub):
+    monkeypatch.setattr(events, "_DOWNLOAD_AGAIN_SECONDS", 0.01)
+    page, left = Page(), [PageRefused("error", "not now")] * fails
+
+    async def download(key, limit):
+        if left:
+            raise left.pop()
+        return b"GIF89a", "image/gif"
+
+    page.download = download
+    inbox = opened(host)
+    inbox.hear(new(1, media=True, size=6))
+    async with reading(inbox, page):
+        await eventually(host.received)
+    [event] = host.received()
+    assert (event.stub, len(event.attachments)) == (stub, 0 if stub else 1)
+
+
+async def test_a_file_that_never_comes_does_not_take_the_page_with_it():
+    page = WhatsAppPage(SimpleNamespace(evaluate=lambda *_: asyncio.sleep(60)), timeout=0.01)
+    with pytest.raises(PageRefused, match="timeout"):
+        await page.download("key", 10)

@@ -1,5 +1,6 @@
 """What the page tells of chats, as events: published once, under the address we know the person by."""
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -19,6 +20,8 @@ from channel_whatsapp.parts import is_ours
 from channel_whatsapp.peers import Peers, address_of, is_group, is_nobody
 
 _REMEMBERED = 2000
+_DOWNLOADS = 3
+_DOWNLOAD_AGAIN_SECONDS = 2.0
 
 
 class Account(Protocol):
@@ -111,7 +114,7 @@ class Announcer:
         if found.size > limit:
             return [], "too_large"
         try:
-            data, content_type = await page.download(found.key, limit)
+            data, content_type = await _downloaded(page, found.key, limit)
         except PageRefused as error:
             await self._host.log("warning", f"A file that came in could not be fetched: {error.code}")
             return [], "unreadable"
@@ -177,6 +180,18 @@ class Announcer:
 
     async def _publish(self, event: Inbound, platform_id: str, what: str) -> None:
         await self._host.publish(event, inbound_id(self._host.account.account_id, platform_id, what))
+
+
+async def _downloaded(page: WhatsAppPage, key: str, limit: int) -> tuple[bytes | None, str]:
+    """Fetch a file, again after a pause: right after a reconnect the page may be refused one, or refuse it."""
+    for _ in range(_DOWNLOADS - 1):
+        try:
+            return await page.download(key, limit)
+        except PageRefused as error:
+            if error.code == "timeout":  # minutes were enough
+                raise
+        await asyncio.sleep(_DOWNLOAD_AGAIN_SECONDS)
+    return await page.download(key, limit)
 
 
 def _name(found: ChatMessage, content_type: str) -> str:

@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Literal, Protocol
 
 from channelkit.protocol import Host, Shown
+from channelkit.showing import MAX_BYTES
 from contracts.ids import digest
 from contracts.state import Challenge, SessionStatus
 from contracts.whatsapp import WhatsAppSettings
@@ -159,7 +160,7 @@ async def ask_person(session: Screen, page: WhatsAppPage, reason: str, last: Cha
     expires = utcnow() + timedelta(minutes=_PERSON_MINUTES)
     challenge = Challenge(id=challenge_id, kind="person", hint=words[:200], expires_at=expires)
     picture = await session.screenshot()
-    shown = Shown("image/png", picture) if picture else None
+    shown = Shown("image/png", picture) if picture and len(picture) <= MAX_BYTES else None
     await session.host.report(SessionStatus.AWAITING_PERSON, said, challenge=challenge, shown=shown)
     return challenge
 

@@ -35,6 +35,10 @@ class PageGone(OSError):  # noqa: N818  # what happened, as PageRefused
     """The page or its browser is gone or says nothing: what it was asked may or may not have happened."""
 
 
+class PageSilent(PageGone):
+    """It did not answer in time."""
+
+
 class PageRefused(Exception):  # noqa: N818  # what the page did
     """The page answered with an error: its code (wa-js's) and its words."""
 
@@ -165,8 +169,14 @@ class WhatsAppPage:
         return Known(told["found"], int(told["ack"]), way)
 
     async def download(self, key: str, limit: int) -> tuple[bytes | None, str]:
-        """Return (the file of a message, its type); None where it has more than *limit* bytes."""
-        told = await self._ask("download", key, limit, timeout=self._timeout * 4)
+        """Return (the file of a message, its type); None where it has more than *limit* bytes.
+
+        One that does not come is no sign that the page is gone: raises PageRefused.
+        """
+        try:
+            told = await self._ask("download", key, limit, timeout=self._timeout * 4)
+        except PageSilent as error:
+            raise PageRefused("timeout", str(error)) from error
         return (None if told["size"] > limit else base64.b64decode(told["data"])), told["mimetype"]
 
     async def moved(self, at: int) -> list[str]:
@@ -195,7 +205,7 @@ class WhatsAppPage:
         try:
             answer: Mapping[str, Any] = await (asked if endless else asyncio.wait_for(asked, timeout or self._timeout))
         except TimeoutError as error:
-            raise PageGone(f"the page did not answer {name} in time") from error
+            raise PageSilent(f"the page did not answer {name} in time") from error
         except Exception as error:  # Playwright's own, and plain ones where its driver has died
             raise PageGone(f"the page went away during {name}: {_first_line(error)}") from error
         if answer.get("gone"):

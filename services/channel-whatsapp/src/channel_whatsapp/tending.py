@@ -176,7 +176,7 @@ class Tending:
                 await self._look_for_all()  # it may be another version of WhatsApp's
             if was_offline is not None:
                 self._life.usable(self._page)
-            if was_offline is not None or loaded_anew:
+            if was_offline is not None or loaded_anew or self._missing:  # the kit says ready after a silence
                 await self._report()
         elif was_offline is None and self._life.page is not None:
             self._offline_since = boottime()
