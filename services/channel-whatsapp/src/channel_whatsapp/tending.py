@@ -70,7 +70,7 @@ class Tending:
     async def run(self) -> Next:
         """Return what is to be done with the browser. Raises LoggedOut, NobodyCame, PageGone."""
         account, kept = self._account, self._life.browser.kept
-        new, account.logged_out_because = not kept.login, None
+        new = not kept.login
         account.login = Login(
             account, self._page, kept.login, self._settings.load_seconds, self._settings.login_seconds
         )
