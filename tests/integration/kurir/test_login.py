@@ -310,7 +310,7 @@ async def test_the_profile_of_a_run_that_was_killed_goes_with_the_next_run(perso
         ("viewer", "an operator's is needed"),
         ("stranger", "the token is not valid"),
         ("email", "does not log in with a browser"),
-        ("nobody", "0 accounts are named"),
+        ("nobody", "no account is named"),
     ],
 )
 async def test_what_cannot_work_is_said_before_a_browser_opens(

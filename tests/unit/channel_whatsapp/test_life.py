@@ -8,6 +8,7 @@ import pytest
 from channel_whatsapp.life import Life
 from channel_whatsapp.page import PageRefused
 from channel_whatsapp.settings import Settings
+from playwright.async_api import Error as PlaywrightError
 
 from tests.integration.channel_whatsapp.recorder import Recorder
 
@@ -65,6 +66,16 @@ async def test_a_page_that_refuses_what_it_is_asked_is_started_anew(life):
         await life.run(tend(PageRefused("TypeError", "x is undefined"), Over()))
     assert life.browser.calls == ["open", "restart"]
     assert "x is undefined" in life._host.reports[-1][1]
+
+
+async def test_a_page_out_of_reach_is_said_in_words_for_a_person(life):
+    away = PlaywrightError("Page.goto: net::ERR_NAME_NOT_RESOLVED at https://web.whatsapp.com/\nCall log: ...")
+    with pytest.raises(Over):
+        await life.run(tend(away, Over()))
+    reason = life._host.reports[-1][1]
+    assert reason.startswith("WhatsApp's page cannot be opened: net::ERR_NAME_NOT_RESOLVED")
+    assert "Page.goto" not in reason
+    assert "Call log" not in reason
 
 
 @pytest.mark.parametrize(("badly", "unclean"), [(False, 1), (True, 2)])

@@ -122,7 +122,7 @@ async def test_metrics_count_by_route_not_by_path(client):
 
 class Secretive(BaseModel):
     model_config = ConfigDict(extra="forbid")
-    password: SecretStr = Field(min_length=10)
+    password: SecretStr = Field(min_length=10, max_length=20)
 
 
 @router.post("/secretive")
@@ -140,6 +140,12 @@ async def secretive(_: Secretive) -> None:
         (b'{"pasword": "x"}', "application/json", "password", "is required"),
         (b'{"password": "long enough", "x": 1}', "application/json", "x", "unknown field"),
         (b'{"password": "short"}', "application/json", "password", "must have at least 10 characters"),
+        (
+            b'{"password": "far longer than it may be"}',
+            "application/json",
+            "password",
+            "must have at most 20 characters",
+        ),
     ],
 )
 async def test_a_refusal_is_told_in_words_for_a_person(client, content, kind, field, words):

@@ -68,7 +68,9 @@ class AccountRunner:
         if self._task:
             await self._task
         if self.reporter.state.status in _HELD:  # until the next holder reports, nobody is logged in
-            self.reporter.change(SessionStatus.CONNECTING, "moving to another replica")
+            self.reporter.change(
+                SessionStatus.CONNECTING, "the service stopped; it goes on with its next start, or on another replica"
+            )
             await self.reporter.flush(force=True)
         self.ended = True
 

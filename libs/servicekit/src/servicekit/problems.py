@@ -86,6 +86,8 @@ def _words(found: Mapping[str, Any]) -> str:
         return f"is not JSON: {found['ctx']['error']} at character {place[-1]}"
     if kind == "too_short" and found["ctx"]["field_type"] == "Value":  # pydantic's name for a secret
         return f"must have at least {found['ctx']['min_length']} characters"
+    if kind == "too_long" and found["ctx"]["field_type"] == "Value":
+        return f"must have at most {found['ctx']['max_length']} characters"
     return "unknown field" if kind == "extra_forbidden" else str(found["msg"]).removeprefix("Value error, ")
 
 

@@ -25,6 +25,8 @@ from channel_whatsapp.wajs import Bundle
 _log = get_logger("channel_whatsapp.life")
 _STEADY_SECONDS = 600.0
 """A browser that lived so long begins with the first pause again."""
+_OPENING = "Page.goto: "
+"""How Playwright begins its words where a page could not be opened."""
 
 Next = Literal["seal", "sleep"]
 """What is to be done with a healthy browser: put its profile into the vault and go on, or close it until there is work."""
@@ -153,7 +155,7 @@ class Life:
         if self._broke or self.browser.unclean:
             self.unclean_generation = self.generation
         self._broke = False
-        page, settings = WhatsAppPage(browser.page), self._settings
+        page, settings = WhatsAppPage(browser.page, self._host.account.account_id), self._settings
         watching = asyncio.create_task(
             watch(
                 browser,
@@ -194,4 +196,7 @@ def _heard(task: asyncio.Task[Any]) -> None:
 
 def _words(error: Exception) -> str:
     detail = getattr(error, "detail", "") or str(error)
-    return (detail.strip().partition("\n")[0] or type(error).__name__)[:300]
+    words = detail.strip().partition("\n")[0] or type(error).__name__
+    if words.startswith(_OPENING):  # people see this reason
+        words = f"WhatsApp's page cannot be opened: {words.removeprefix(_OPENING)}"
+    return words[:300]

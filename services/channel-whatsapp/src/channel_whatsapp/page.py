@@ -94,10 +94,10 @@ async def equip(page: Page, wajs: str, hears: Hears) -> None:
 
 
 class WhatsAppPage:
-    """Asks the page. Every call ends within *timeout* seconds; raises PageGone, PageRefused."""
+    """Asks an account's page. Every call ends within *timeout* seconds; raises PageGone, PageRefused."""
 
-    def __init__(self, page: Page, timeout: float = 30.0) -> None:
-        self.page, self._timeout = page, timeout
+    def __init__(self, page: Page, account_id: str = "", timeout: float = 30.0) -> None:
+        self.page, self._account_id, self._timeout = page, account_id, timeout
         self._born = ""
 
     async def state(self, timeout: float = 10.0) -> State | None:
@@ -111,8 +111,11 @@ class WhatsAppPage:
         """Return which of the functions we use the loaded page lacks (the canary), and note the versions."""
         told = await self._ask("canary")
         self._born = self._born or told["born"]
-        _log.info("page", wajs=told["wajs"], version=told["page"], missing=told["missing"])
-        return list(told["missing"])
+        missing = list(told["missing"])
+        event = "WhatsApp's page lacks what is called" if missing else "WhatsApp's page is open"
+        say = _log.warning if missing else _log.info
+        say(event, account=self._account_id, wajs=told["wajs"], version=told["page"], missing=missing)
+        return missing
 
     async def qr(self) -> str:
         """Return the QR code's text: a secret."""

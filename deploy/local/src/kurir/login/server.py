@@ -60,7 +60,9 @@ class Server:
         if len(fitting) != 1:
             some = ", ".join(one["id"] for one in fitting)
             raise Trouble(
-                f"{len(fitting)} accounts are named {named!r}" + (f": name one by its id: {some}" if some else "")
+                f"{len(fitting)} accounts are named {named!r}: name one by its id: {some}"
+                if some
+                else f"no account is named {named!r}"
             )
         return dict(fitting[0])
 
