@@ -2,10 +2,11 @@
 
 import secrets
 import socket
-from typing import Literal
+import sys
+from typing import Literal, Self
 
-from pydantic import AliasChoices, Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AliasChoices, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 
 def _instance() -> str:
@@ -23,7 +24,8 @@ class ServiceSettings(BaseSettings):
     Secrets are empty by default and refused where they are used, so a service needs only those it uses.
     """
 
-    model_config = SettingsConfigDict(extra="ignore", populate_by_name=True)
+    # What does not fit may be a secret: it is never shown.
+    model_config = SettingsConfigDict(extra="ignore", populate_by_name=True, hide_input_in_errors=True)
 
     service: str = Field(default="kurir", description="Name in logs, events, metrics and on the NATS connection")
     instance_id: str = Field(
@@ -112,6 +114,23 @@ class ServiceSettings(BaseSettings):
     shutdown_grace_seconds: float = Field(
         default=10.0, validation_alias=_shared("KURIR_SHUTDOWN_GRACE_SECONDS"), description="How long a stop may take"
     )
+
+    @classmethod
+    def from_environment(cls) -> Self:
+        """Return this process's settings; where they do not fit, end it with a line for each variable, without its value."""
+        try:
+            return cls()
+        except ValidationError as error:
+            sys.exit(
+                "\n".join(f"{cls._variable(one['loc'])}: {one['msg']}" for one in error.errors(include_input=False))
+            )
+        except SettingsError as error:
+            sys.exit(str(error))
+
+    @classmethod
+    def _variable(cls, place: tuple[int | str, ...]) -> str:
+        name = str(place[0]) if place else cls.__name__
+        return f"{cls.model_config['env_prefix']}{name.upper()}" if name in cls.model_fields else name
 
 
 def split(keys: SecretStr | str) -> list[str]:

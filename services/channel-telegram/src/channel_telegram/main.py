@@ -16,7 +16,7 @@ def build(settings: Settings | None = None) -> FastAPI:
 
 def run() -> None:
     """Serve until SIGTERM."""
-    settings = Settings()
+    settings = Settings.from_environment()
     serve(lambda: build(settings), settings)
 
 
