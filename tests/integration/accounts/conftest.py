@@ -1,6 +1,7 @@
 """The accounts service on a real NATS and store, over HTTP, with a channel played by the test where one is needed."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -144,7 +145,7 @@ async def ready(service: Service) -> Service:
         except httpx.TransportError:
             return False
 
-    await eventually(answers)
+    await eventually(answers, 60)
     return service
 
 
@@ -165,5 +166,6 @@ def settings(fresh_nats: NatsServer, mongo_url: str, fresh_db: str) -> Settings:
 @pytest.fixture
 async def service(fresh_nats: NatsServer, settings: Settings) -> AsyncIterator[Service]:
     await prepare(fresh_nats.url, settings)
-    async for running in serve(settings):
-        yield await ready(running)
+    async with contextlib.aclosing(serve(settings)) as services:  # where it does not become ready it must end as well
+        async for running in services:
+            yield await ready(running)

@@ -21,6 +21,7 @@ from servicekit.logs import get_logger
 
 _log = get_logger("servicekit.direct")
 _ACK_WORDS = 9
+_WRITTEN_SECONDS = 5.0
 _SOON_SECONDS = 0.005
 _MESSAGES = frozenset({b"MSG", b"HMSG"})
 _BREAKS = str.maketrans({"\r": " ", "\n": " "})
@@ -156,7 +157,7 @@ class Direct:
         return subscription
 
     async def end(self, subscription: Subscription) -> None:
-        """Unsubscribe; on return every message the server had sent has been handed over. Raises nats' errors."""
+        """Unsubscribe; on return every message the server had sent has been handed over. Raises nats' errors, TimeoutError."""
         try:
             if self.nc.is_connected:
                 await self._written(b"UNSUB %d\r\n" % subscription._id)
@@ -168,13 +169,17 @@ class Direct:
             self.nc._remove_sub(subscription._id)  # a drain that fails would have it subscribed again
 
     async def _written(self, command: bytes) -> None:
-        """Write a command, and wait until the connection has it: nats-py's PING overtakes whatever has not left yet."""
+        """Write a command, and wait until the connection has it: nats-py's PING overtakes whatever has not left yet.
+
+        Raises TimeoutError after 5 s: where nats-py's flusher has ended nobody would ever answer.
+        """
         nc, done = self.nc, self._loop.create_future()
         nc._pending.append(command)
         nc._pending_data_size += len(command)
         if nc._flush_queue is not None:
-            await nc._flush_queue.put(done)
-            await done
+            async with asyncio.timeout(_WRITTEN_SECONDS):
+                await nc._flush_queue.put(done)
+                await done
 
     @property
     def away(self) -> bool:
