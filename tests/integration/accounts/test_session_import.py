@@ -12,9 +12,10 @@ import pytest
 from accounts.imports import tidying
 from contracts import sealing, subjects
 from contracts.channels import Channel
-from contracts.state import DesiredAccount, ImportedSession
+from contracts.state import DesiredAccount, ImportedSession, SessionState, SessionStatus
 from servicekit import stream_reader
 from servicekit.auth import Role
+from servicekit.clock import utcnow
 from servicekit.errors import Unavailable
 from servicekit.kv import Bucket
 from servicekit.objects import ObjectBucket
@@ -316,6 +317,24 @@ async def test_a_later_import_replaces_one_that_nobody_took_over(service: Servic
     assert ((await read(service, first))["state"], (await read(service, second))["state"]) == ("replaced", "complete")
     wanted = await desired(service, account)
     assert await objects(service) == {wanted.session_import.object}
+
+
+async def test_an_import_that_its_channel_refused_is_not_called_taken_over(service: Service, account: str):
+    begun = await uploaded(service, account)
+    await complete(service, begun)
+    wanted = await desired(service, account)
+    at = utcnow()
+    said = SessionState(
+        account_id=account, channel=Channel.WHATSAPP, status=SessionStatus.READY, since=at, updated_at=at,
+        refused_import=begun["id"],
+    )  # fmt: skip
+    await Bucket(service.bus, subjects.bucket("sessions", Channel.WHATSAPP), SessionState).put(account, said)
+    await vault(service).delete(wanted.session_import.object)
+
+    async def refused() -> bool:
+        return (await read(service, begun))["state"] == "refused"
+
+    await eventually(refused)
 
 
 async def test_an_edit_keeps_the_import_and_the_state_tells_when_it_was_taken_over(service: Service, account: str):

@@ -65,6 +65,15 @@ async def test_without_an_import_there_is_none_and_a_removed_one_is_none(kit, ho
     assert await opened_for(kit, given, 2).imported_session() is None
 
 
+async def test_one_that_is_refused_is_said_in_the_state_and_offered_no_more(kit):
+    given = await imported(kit.bus, kit.sealer, version=2)
+    await (refusing := opened_for(kit, given, 2)).refuse_import("it is no archive")
+    state = await kit.sessions.get(ACCOUNT.account_id)
+    assert state.value.refused_import == given.id
+    assert await refusing.imported_session() is None
+    assert given.object not in await objects(kit.bus)
+
+
 async def test_another_accounts_import_does_not_open(kit):
     given = await imported(kit.bus, kit.sealer, version=2, account="acc_other")
     with pytest.raises(SealError):

@@ -144,6 +144,17 @@ class SessionHost:
         given = self.account.session_import
         return await self._kit.vault.load_import(self.account.account_id, given) if given else None
 
+    async def refuse_import(self, why: str) -> None:
+        """Say that an imported session is none, in the state before it goes: else it would look taken over."""
+        given = self.account.session_import
+        if given is None:
+            return
+        self._reporter.update(urgent=True, refused_import=given.id)
+        await self.log("warning", f"The imported session cannot be used: {why}")
+        if not await self._reporter.flush(force=True):
+            raise Unavailable("the state could not be written")
+        await self._kit.vault.drop_import(given)
+
     async def _publish(
         self, subject: str, message: Inbound | bytes, event_id: str, headers: dict[str, str] | None = None
     ) -> None:

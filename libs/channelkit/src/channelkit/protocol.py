@@ -199,8 +199,12 @@ class Host(Protocol):
     async def imported_session(self) -> bytes | None:
         """Return the session a person uploaded, opened, unless the vault has a later one: ask before `load_session`.
 
-        It is offered again at each opening until `save_session` has written the session that came of it.
+        It is offered again at each opening until `save_session` has written the session that came of it, or until it is
+        refused.
         """
+
+    async def refuse_import(self, why: str) -> None:
+        """Say that what was uploaded is no session of this channel, and have it offered no more. Raises Unavailable."""
 
 
 class ChannelDriver(Protocol):

@@ -130,6 +130,7 @@ class SessionState(Value):
     in_flight: list[str] = Field(default_factory=list, description="Attempts being sent now, at most 200")
     restricted_until: Time | None = None
     restricted_reason: str = ""
+    refused_import: str = Field(default="", description="The last imported session that was none, by its id")
     updated_at: Time
 
 

@@ -102,6 +102,8 @@ def _told(result: Outcome) -> str:
     if result.ready:
         return f"{result.name} is ready ({size} handed over in {result.seconds:g} s)"
     status = f"{result.status}: {result.reason}" if result.reason else result.status
+    if result.import_state == "refused":
+        return f"{result.name} cannot use the session ({size}): its log says why; it is {status} as before"
     if result.import_state == "taken_over":
         return f"{result.name} has taken the session over ({size}), but is not ready: {status}"
     return f"{size} are handed over; {result.name} uses them as soon as it is active and its service is up ({status})"

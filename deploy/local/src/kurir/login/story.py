@@ -83,6 +83,7 @@ async def _follow(server: Server, result: Outcome, done: Json, *, active: bool, 
         result.import_state = await server.state(done)
         taken = result.import_state == "taken_over"
         result.ready = taken and session["status"] == "ready"
-        if result.ready or (taken and session["status"] in _ENDED) or not active or time.monotonic() > deadline:
+        over = result.import_state == "refused" or (taken and session["status"] in _ENDED)
+        if result.ready or over or not active or time.monotonic() > deadline:
             return
         await asyncio.sleep(_LOOK_SECONDS)

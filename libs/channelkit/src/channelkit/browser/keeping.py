@@ -141,7 +141,7 @@ class KeptProfile:
         try:
             return await self._import(imported)
         except packing.BadProfile as error:
-            await self._host.log("warning", f"The imported session cannot be used: {error.detail}")
+            await self._host.refuse_import(error.detail)
             return None
 
     async def _import(self, packed: bytes) -> Marker:

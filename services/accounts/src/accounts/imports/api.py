@@ -40,7 +40,7 @@ class ImportView(BaseModel):
     account_id: str
     state: State = Field(
         description="`complete`: waiting for the channel's service; `taken_over`: the account logged in with it; "
-        "`replaced`: a later import took its place"
+        "`refused`: it is no session, the account's log says why; `replaced`: a later import took its place"
     )
     size: int
     sha256: str
@@ -129,7 +129,8 @@ async def give_up(who: Operator, ctx: Writing, account_id: str, import_id: Impor
 async def _view(ctx: Context, account: Account, found: Import) -> ImportView:
     kept = found.model_dump(exclude={"channel", "complete", "chunks", "object"})
     missing = [] if found.complete else found.missing
-    state = await usecases.state(ctx.importing, account, found)
+    session = ctx.sessions.last(account.channel, account.id)
+    state = await usecases.state(ctx.importing, account, found, session.refused_import if session else "")
     return ImportView(**kept, state=state, chunks_total=found.chunks_total, missing=missing)
 
 

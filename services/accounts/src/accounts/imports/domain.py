@@ -23,6 +23,7 @@ class State(StrEnum):
     OPEN = "open"
     COMPLETE = "complete"
     TAKEN_OVER = "taken_over"
+    REFUSED = "refused"
     REPLACED = "replaced"
 
 

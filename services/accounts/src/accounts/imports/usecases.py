@@ -115,12 +115,14 @@ async def get(to: Importing, account: Account, import_id: str) -> Import:
     return found
 
 
-async def state(to: Importing, account: Account, found: Import) -> State:
-    """Return what became of an import. Raises Unavailable."""
+async def state(to: Importing, account: Account, found: Import, refused: str) -> State:
+    """Return what became of an import. *refused*: the last one its channel could not use. Raises Unavailable."""
     if not found.complete:
         return State.OPEN
     if account.session_import is None or account.session_import.id != found.id:
         return State.REPLACED
+    if refused == found.id:
+        return State.REFUSED
     return State.COMPLETE if await to.pieces.has(account.session_import.object) else State.TAKEN_OVER
 
 
