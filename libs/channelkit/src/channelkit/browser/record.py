@@ -45,6 +45,9 @@ class ProfileHost(Protocol):
     async def imported_session(self) -> bytes | None:
         """Return the session a person imported, until one is saved after it."""
 
+    async def refuse_import(self, why: str) -> None:
+        """Say that what was imported is no session, and have it offered no more."""
+
 
 def may_go_on(record: Record, here: Marker) -> bool:
     """Return whether this volume's copy is the latest one."""
