@@ -15,7 +15,7 @@ class Host:
 
     def __init__(self) -> None:
         self.facts, self.vault, self.imported, self.away = {}, None, None, False
-        self.lines = []
+        self.refused = ""
 
     async def remember(self, key, value):
         if self.away is not True:
@@ -33,9 +33,6 @@ class Host:
 
     async def load_session(self):
         return self.vault
-
-    async def log(self, kind, text):
-        self.lines.append((kind, text))
 
     async def imported_session(self):
         return self.imported

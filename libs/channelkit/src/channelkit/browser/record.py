@@ -1,7 +1,7 @@
 """The record of an account's profile, and what it says of a copy."""
 
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import Protocol
 
 from pydantic import BaseModel
 
@@ -38,9 +38,6 @@ class ProfileHost(Protocol):
 
     async def load_session(self) -> bytes | None:
         """Return the session in the vault, opened."""
-
-    async def log(self, kind: Literal["info", "warning", "error"], text: str) -> None:
-        """Add a line to the account's Logs tab."""
 
     async def imported_session(self) -> bytes | None:
         """Return the session a person imported, until one is saved after it."""
