@@ -1,7 +1,7 @@
 """Options of `running()` become the command line that the command understands."""
 
 from practice.mail.__main__ import parse
-from practice.mail.process import arguments
+from practice.processes import arguments
 
 
 def test_options_arrive_as_settings():

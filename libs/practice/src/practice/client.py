@@ -1,43 +1,14 @@
 """The practice mail system's API as a client sees it."""
 
 import base64
-import ssl
-from typing import Any, Literal, Self
+from typing import Any, Literal
 from urllib.parse import quote
 
-import httpx
-
-Json = dict[str, Any]
+from practice.apiclient import ApiClient, Json
 
 
-class MailClient:
+class MailClient(ApiClient):
     """`async with MailClient(url) as mail:`; methods raise httpx.HTTPStatusError when refused."""
-
-    def __init__(self, api_url: str, timeout_seconds: float = 60) -> None:
-        # plain HTTP alone: an empty context spares the 30 ms of reading the system's certificates
-        no_tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        self.http = httpx.AsyncClient(base_url=api_url, timeout=timeout_seconds, trust_env=False, verify=no_tls)
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.aclose()
-
-    async def aclose(self) -> None:
-        """Close the connections."""
-        await self.http.aclose()
-
-    async def _call(self, method: str, path: str, **options: Any) -> Any:
-        answer = await self.http.request(method, path, **options)
-        if answer.is_error:
-            await answer.aread()
-            raise httpx.HTTPStatusError(f"{answer.status_code}: {answer.text}", request=answer.request, response=answer)
-        return answer.json()
-
-    async def healthz(self) -> Json:
-        """Return status and ports."""
-        return await self._call("GET", "/healthz")  # type: ignore[no-any-return]
 
     async def messages(self, *, message_id: str | None = None, to: str | None = None, limit: int = 100) -> list[Json]:
         """Return the newest records of received messages, newest first."""

@@ -1,15 +1,11 @@
 """`python -m practice.mail`: runs until SIGTERM or Ctrl-C; prints one JSON line with its ports when ready."""
 
 import argparse
-import asyncio
-import importlib.util
-import json
 import logging
-import signal
-import sys
 
 from practice.mail.platform import MailPlatform
 from practice.mail.settings import MailSettings
+from practice.serving import run
 
 PORTS = ("smtp", "smtps", "imap", "imaps", "api")
 
@@ -33,24 +29,11 @@ def parse(argv: list[str] | None = None) -> MailSettings:
     return MailSettings(**given)
 
 
-async def serve(settings: MailSettings) -> None:
-    """Run until a signal asks to stop."""
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with MailPlatform(settings) as platform:
-        sys.stdout.write(json.dumps(platform.ports.as_dict()) + "\n")
-        sys.stdout.flush()
-        await stop.wait()
-
-
 def main() -> None:
-    """Run on uvloop where it is installed: it is twice as fast."""
-    logging.basicConfig(level=logging.WARNING)
+    """Run it."""
     # aiosmtpd warns of its own deprecations at every connection
     logging.getLogger("mail.log").setLevel(logging.ERROR)
-    uvloop = importlib.import_module("uvloop") if importlib.util.find_spec("uvloop") else asyncio
-    uvloop.run(serve(parse()))
+    run(MailPlatform(parse()))
 
 
 if __name__ == "__main__":

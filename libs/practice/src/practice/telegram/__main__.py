@@ -1,13 +1,8 @@
 """`python -m practice.telegram`: runs until SIGTERM or Ctrl-C; prints one JSON line with its ports when ready."""
 
 import argparse
-import asyncio
-import importlib.util
-import json
-import logging
-import signal
-import sys
 
+from practice.serving import run
 from practice.telegram.platform import TelegramPlatform
 from practice.telegram.settings import TelegramSettings
 
@@ -28,22 +23,9 @@ def parse(argv: list[str] | None = None) -> TelegramSettings:
     return TelegramSettings(**vars(parser.parse_args(argv)))
 
 
-async def serve(settings: TelegramSettings) -> None:
-    """Run until a signal asks to stop."""
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with TelegramPlatform(settings) as platform:
-        sys.stdout.write(json.dumps(platform.ports.as_dict()) + "\n")
-        sys.stdout.flush()
-        await stop.wait()
-
-
 def main() -> None:
-    """Run on uvloop where it is installed: it is faster."""
-    logging.basicConfig(level=logging.WARNING)
-    uvloop = importlib.import_module("uvloop") if importlib.util.find_spec("uvloop") else asyncio
-    uvloop.run(serve(parse()))
+    """Run it."""
+    run(TelegramPlatform(parse()))
 
 
 if __name__ == "__main__":
