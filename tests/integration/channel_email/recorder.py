@@ -9,68 +9,27 @@ from channel_email.refusals import Refusals
 from channel_email.session import EmailSession
 from channelkit.protocol import Credentials, NotClaimed
 from contracts.channels import Channel
-from contracts.commands import Attachment, SendMessage
-from contracts.ids import digest
+from contracts.commands import SendMessage
 from contracts.state import DesiredAccount, SessionStatus
-from servicekit.errors import Permanent
+
+from tests.support.recorder import HostRecorder
 
 SENDER = "toko@practice.test"
 
 
-class Recorder:
+class Recorder(HostRecorder):
     """A Host in memory."""
 
     def __init__(self, account, password="secret"):
+        super().__init__()
         self.account = DesiredAccount(
             account_id="acc", channel=Channel.EMAIL, version=1, status="active", settings=account.model_dump()
         )
         self.credentials = Credentials({"smtp_password": password})
         self.reports: list[tuple[SessionStatus, str]] = []
-        self.events: dict[str, object] = {}
-        self.published: list[str] = []
-        self.dead: list[tuple[bytes, str]] = []
-        self.lines: list[str] = []
-        self.positions: dict[str, str] = {}
-        self.media: dict[str, bytes] = {}
-        self.memos: dict[str, bytes] = {}
 
     async def report(self, status, reason="", *, challenge=None, identity=""):
         self.reports.append((status, reason))
-
-    def alive(self):
-        pass
-
-    async def log(self, kind, text, row=None):
-        self.lines.append(text)
-
-    async def publish(self, event, event_id):
-        self.published.append(event_id)
-        self.events[event_id] = event
-
-    async def dead_letter(self, raw, error, event_id):
-        self.dead.append((raw, error))
-
-    async def cursor(self):
-        return dict(self.positions)
-
-    async def save_cursor(self, positions):
-        self.positions = dict(positions)
-
-    async def remember(self, key, value):
-        self.memos[key] = value
-
-    async def recall(self, key):
-        return self.memos.get(key)
-
-    async def put_media(self, data, filename, content_type):
-        key = digest(data)
-        self.media[key] = data
-        return Attachment(object=key, filename=filename, content_type=content_type, size=len(data))
-
-    async def get_media(self, key):
-        if key not in self.media:
-            raise Permanent("attachment_missing", key)
-        return self.media[key]
 
     @property
     def status(self):

@@ -7,23 +7,25 @@ from datetime import UTC, datetime, timedelta
 
 from channelkit.protocol import Credentials, NotClaimed
 from contracts.channels import Channel
-from contracts.commands import Attachment, SendMessage
-from contracts.ids import digest, platform_key
+from contracts.commands import SendMessage
+from contracts.ids import platform_key
 from contracts.inbox import Deleted, Edited, Read, Received
 from contracts.state import DesiredAccount
-from servicekit.errors import Permanent
+
+from tests.support.recorder import HostRecorder
 
 
-class Recorder:
+class Recorder(HostRecorder):
     """A Host in memory; `again()` is the host of the next session, with what lasts."""
 
     def __init__(self, phone, login_version=1, account_id="acc") -> None:
+        super().__init__()
         self.account = DesiredAccount(
             account_id=account_id, channel=Channel.TELEGRAM, version=login_version, status="active",
             settings={"client_id": phone}, login_version=login_version,
         )  # fmt: skip
         self.credentials = Credentials()
-        self.vault, self.positions, self.memos, self.media = None, {}, {}, {}
+        self.vault = None
         self.saves = 0
         self._begin()
 
@@ -43,50 +45,15 @@ class Recorder:
         self.reports.append((str(status), reason))
         self.challenge, self.identity = challenge, identity or self.identity
 
-    def alive(self):
-        pass
-
-    async def log(self, kind, text, row=None):  # noqa: ARG002
-        self.lines.append(text)
-
-    async def publish(self, event, event_id):
-        self.published.append(event_id)
-        self.events[event_id] = event
-
-    async def dead_letter(self, raw, error, event_id):  # noqa: ARG002
-        self.dead.append((raw, error))
-
-    async def cursor(self):
-        return dict(self.positions)
-
     async def save_cursor(self, positions):
-        self.positions = dict(positions)
+        await super().save_cursor(positions)
         self.saves += 1
-
-    async def remember(self, key, value):
-        self.memos[key] = value
-
-    async def recall(self, key):
-        return self.memos.get(key)
-
-    async def put_media(self, data, filename, content_type):
-        key = digest(data)
-        self.media[key] = data
-        return Attachment(object=key, filename=filename, content_type=content_type, size=len(data))
-
-    async def get_media(self, key):
-        if key not in self.media:
-            raise Permanent("attachment_missing", key)
-        return self.media[key]
 
     async def load_session(self):
         return self.vault
 
     async def save_session(self, data):
         self.vault = data
-
-    async def imported_session(self):
-        return None
 
     @property
     def status(self):

@@ -6,17 +6,19 @@ from dataclasses import dataclass, field
 
 from channelkit.protocol import Credentials, NotClaimed
 from contracts.channels import Channel
-from contracts.commands import Attachment, SendMessage
-from contracts.ids import digest, platform_key
+from contracts.commands import SendMessage
+from contracts.ids import platform_key
 from contracts.inbox import Received
 from contracts.state import DesiredAccount
-from servicekit.errors import Permanent
+
+from tests.support.recorder import HostRecorder
 
 
-class Recorder:
+class Recorder(HostRecorder):
     """A Host in memory: what it keeps outlives the sessions opened with it."""
 
     def __init__(self, account_id="acc", **settings):
+        super().__init__()
         self.account = DesiredAccount(
             account_id=account_id, channel=Channel.WHATSAPP, version=1, status="active", settings=settings
         )
@@ -24,61 +26,20 @@ class Recorder:
         self.reports = []
         self.challenge = self.shown = None
         self.identity = ""
-        self.events: dict[str, object] = {}
-        self.published: list[str] = []
-        self.lines: list[str] = []
-        self.positions: dict[str, str] = {}
-        self.media: dict[str, bytes] = {}
-        self.memos: dict[str, bytes] = {}
         self.vault: list[bytes] = []
 
     async def report(self, status, reason="", *, challenge=None, identity="", shown=None):
         self.reports.append((status, reason))
         self.challenge, self.shown, self.identity = challenge, shown or self.shown, identity or self.identity
 
-    def alive(self):
-        pass
-
-    async def log(self, kind, text, row=None):
-        self.lines.append(text)
-
-    async def publish(self, event, event_id):
-        self.published.append(event_id)
-        self.events[event_id] = event
-
     async def dead_letter(self, raw, error, event_id):
         raise AssertionError(error)
-
-    async def cursor(self):
-        return dict(self.positions)
-
-    async def save_cursor(self, positions):
-        self.positions = dict(positions)
-
-    async def remember(self, key, value):
-        self.memos[key] = value
-
-    async def recall(self, key):
-        return self.memos.get(key)
-
-    async def put_media(self, data, filename, content_type):
-        key = digest(data)
-        self.media[key] = data
-        return Attachment(object=key, filename=filename, content_type=content_type, size=len(data))
-
-    async def get_media(self, key):
-        if key not in self.media:
-            raise Permanent("attachment_missing", key)
-        return self.media[key]
 
     async def save_session(self, data):
         self.vault.append(data)
 
     async def load_session(self):
         return self.vault[-1] if self.vault else None
-
-    async def imported_session(self):
-        return None
 
     @property
     def status(self):
