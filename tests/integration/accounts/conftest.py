@@ -35,7 +35,7 @@ EMAIL = {
 }
 
 
-async def eventually(ask: Callable[[], Awaitable[Any]], seconds: float = 10.0) -> Any:
+async def eventually(ask: Callable[[], Awaitable[Any]], seconds: float = 30.0) -> Any:
     """Return the first truthy answer; fails after *seconds*."""
     async with asyncio.timeout(seconds):
         while True:

@@ -117,7 +117,7 @@ async def send(session, out):
     return await session.sender().send(out, lambda: None)
 
 
-async def eventually(condition, seconds=20, what="it"):
+async def eventually(condition, seconds=40, what="it"):
     """Wait until the condition holds (it may be a coroutine function), and return its value."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:

@@ -277,7 +277,7 @@ class World:
     async def left(self, stream: str = "COMMANDS_TELEGRAM") -> int:
         return (await self.bus.js.stream_info(stream)).state.messages
 
-    async def eventually(self, check: Callable[[], Any], seconds: float = 10, what: str = "") -> None:
+    async def eventually(self, check: Callable[[], Any], seconds: float = 30, what: str = "") -> None:
         until = asyncio.get_running_loop().time() + seconds
         while True:
             result = check()
@@ -289,7 +289,7 @@ class World:
                 raise AssertionError(f"never came true: {what or check}")
             await asyncio.sleep(0.02)
 
-    async def settled(self, seconds: float = 10) -> None:
+    async def settled(self, seconds: float = 30) -> None:
         """Wait until no command is left."""
 
         async def none_left() -> bool:

@@ -206,7 +206,7 @@ class Service:
         return [row async for row in found]
 
 
-async def until(ask: Callable[[], Any], seconds: float = 10) -> Any:
+async def until(ask: Callable[[], Any], seconds: float = 30) -> Any:
     """Return the first truthy answer; fails after *seconds*."""
     deadline = time.monotonic() + seconds
     while True:
