@@ -12,6 +12,7 @@ from tests.integration.channel_telegram.recorder import attempt, eventually, sen
 @pytest.mark.parametrize("error", ["FLOOD_WAIT_4", "RPC_CALL_FAIL"])
 async def test_where_what_was_missed_cannot_be_had_telegram_is_left_alone_for_a_while(telegram, signed_in, me, error):
     _, host = signed_in
+    await eventually(lambda: host.positions)
     before = await eventually(lambda: differences(telegram), what="the first look at what was missed")
     await telegram.client.set_faults(refuse={"error": error, "method": "updates.getDifference"})
     began = time.monotonic()
