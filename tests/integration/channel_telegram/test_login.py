@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 from servicekit.errors import Permanent, Unavailable
+from telethon.errors import SecurityError
+from telethon.network import authenticator
 
 from tests.integration.channel_telegram.conftest import log_in
 from tests.integration.channel_telegram.recorder import Recorder, attempt, eventually, send
@@ -46,6 +48,21 @@ async def test_a_code_logs_in_and_a_restart_needs_none(telegram, open_session, h
     await eventually(lambda: later.status == "ready", what=f"ready again ({later.reports})")
     assert [status for status, _ in later.reports] == ["ready"]
     assert (await telegram.client.user(me))["logins"] == 1
+
+
+async def test_a_key_the_library_refuses_is_agreed_anew_and_nobody_notices(monkeypatch, telegram, open_session, host):
+    agree, tries = authenticator.do_authentication, []
+
+    async def agree_at_last(sender):
+        tries.append(await agree(sender))
+        if len(tries) < 3:
+            raise SecurityError("Step 3 invalid new nonce hash")
+        return tries[-1]
+
+    monkeypatch.setattr(authenticator, "do_authentication", agree_at_last)
+    await log_in(telegram, open_session, host)
+    assert len(tries) == 3
+    assert [status for status, _ in host.reports] == ["awaiting_code", "ready"]
 
 
 async def test_a_restart_goes_on_with_the_same_question_and_no_second_code(telegram, open_session, host, me):

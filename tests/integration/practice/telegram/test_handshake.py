@@ -2,9 +2,9 @@
 
 import os
 
-from practice.telegram.handshake import DH_PRIME, GENERATOR, Handshake
+from practice.telegram.handshake import DH_PRIME, GENERATOR, Handshake, P, Q
 from practice.telegram.secrets import ServerKey
-from telethon.crypto import AES, AuthKey
+from telethon.crypto import AES, AuthKey, Factorization
 from telethon.crypto.rsa import get_byte_array
 from telethon.tl import functions, types
 
@@ -23,3 +23,7 @@ def test_a_key_that_begins_with_zero_is_known_as_each_client_writes_it():
     telethons = AuthKey(get_byte_array(ours))
     assert answer.new_nonce_hash1 == telethons.calc_new_nonce_hash(3, 1)
     assert handshake.keys == [telethons.key, ours.to_bytes(256, "big")]
+
+
+def test_telethon_finds_the_factors_whatever_its_dice_say():
+    assert {Factorization.factorize(P * Q) for _ in range(20_000)} == {(P, Q)}

@@ -32,6 +32,8 @@ _silent.setLevel(logging.CRITICAL + 1)  # its lines may quote messages, and with
 PRODUCTION = Place(2, "149.154.167.51", 443)
 """Where a client begins that knows nothing yet (https://my.telegram.org/apps)."""
 _CLOSE_SECONDS = 5.0
+_KEY_RETRIES = 2
+"""One agreed key in 256 begins with a zero byte, which the library refuses: the next one is another."""
 _LONGEST_WAIT_SECONDS = 60.0
 """For the next piece of a file, in the middle of a transfer; a longer flood wait is the account's."""
 _PIECES = (_rpc.upload.GetFileRequest, _rpc.upload.SaveFilePartRequest, _rpc.upload.SaveBigFilePartRequest)
@@ -99,7 +101,8 @@ class Connection:
         _Bare._config = None  # noqa: SLF001  # process-wide in the library; addresses may have changed
         client = _Bare(
             session, api.id, api.hash, device_model=api.device, system_version="1", app_version=api.version,
-            timeout=connect_seconds, connection_retries=0, retry_delay=0, auto_reconnect=False, request_retries=0,
+            timeout=connect_seconds, connection_retries=0 if key else _KEY_RETRIES, retry_delay=0,
+            auto_reconnect=False, request_retries=0,
             flood_sleep_threshold=0, raise_last_call_error=True, base_logger=_silent, entity_cache_limit=100,
         )  # fmt: skip
         # A state of its own keeps the library from asking who we are and for updates: we do both.
