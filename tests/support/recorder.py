@@ -1,8 +1,16 @@
 # ruff: noqa: ARG002  # it implements a protocol
-"""A Host that keeps what a session gives it in memory and writes down what it hears; each channel's tests add their own."""
+"""What stands where the kit would: a host that writes down what it hears, and attempts whose claims are counted.
 
-from contracts.commands import Attachment
-from contracts.ids import digest
+Each channel's tests add what is their own.
+"""
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+
+from channelkit.protocol import NotClaimed
+from contracts.commands import Attachment, SendMessage
+from contracts.ids import digest, platform_key
 from servicekit.errors import Permanent
 
 
@@ -55,3 +63,48 @@ class HostRecorder:
 
     async def imported_session(self):
         return None
+
+
+@dataclass(eq=False)
+class Attempt:
+    """An Outgoing whose claim may be refused."""
+
+    command: SendMessage
+    refuse: bool = False
+    claims: int = 0
+    parts_done: list[str] = field(default_factory=list)
+
+    async def claim(self):
+        self.claims += 1
+        if self.refuse:
+            raise NotClaimed("worker_off")
+
+    async def part_sent(self, platform_id):
+        self.parts_done.append(platform_id)
+
+    def platform_key(self, part=0):
+        return platform_key(self.command.row, self.command.wanted, part)
+
+
+@dataclass(eq=False)
+class Resumed(Attempt):
+    """An attempt whose claim reads from the ledger what an earlier holder sent."""
+
+    before: list[str] = field(default_factory=list)
+
+    async def claim(self):
+        await super().claim()
+        self.parts_done[:] = self.before
+
+
+async def eventually(condition, seconds=40, what="it"):
+    """Wait until the condition holds (it may be a coroutine function), and return its value."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        found = condition()
+        if asyncio.iscoroutine(found):
+            found = await found
+        if found:
+            return found
+        await asyncio.sleep(0.03)
+    raise AssertionError(f"{what} did not happen in {seconds} s")

@@ -1,15 +1,11 @@
 # ruff: noqa: ARG002, ANN204  # it implements a protocol
 """What stands where the kit would: a host that writes down what it hears, and attempts whose claims are counted."""
 
-import asyncio
-from dataclasses import dataclass, field
-
 from channel_email.attachments import AttachmentCache
 from channel_email.refusals import Refusals
 from channel_email.session import EmailSession
-from channelkit.protocol import Credentials, NotClaimed
+from channelkit.protocol import Credentials
 from contracts.channels import Channel
-from contracts.commands import SendMessage
 from contracts.state import DesiredAccount, SessionStatus
 
 from tests.support.recorder import HostRecorder
@@ -36,27 +32,6 @@ class Recorder(HostRecorder):
         return self.reports[-1][0] if self.reports else None
 
 
-@dataclass(eq=False)
-class Attempt:
-    """An Outgoing whose claim may be refused."""
-
-    command: SendMessage
-    refuse: bool = False
-    claims: int = 0
-    parts_done: list[str] = field(default_factory=list)
-
-    async def claim(self):
-        self.claims += 1
-        if self.refuse:
-            raise NotClaimed
-
-    async def part_sent(self, platform_id):
-        self.parts_done.append(platform_id)
-
-    def platform_key(self, part=0):
-        return f"{self.command.row}.{part}"
-
-
 def open_session(host, settings, account):
     """Return a session that has not begun to connect."""
     return EmailSession(
@@ -81,12 +56,3 @@ async def send_all(sender, attempts):
         except Exception as error:
             outcomes[current.command.row] = error
     return outcomes
-
-
-async def eventually(condition, seconds=15):
-    """Wait until the condition holds; fail with what it last returned."""
-    for _ in range(int(seconds / 0.05)):
-        if found := condition():
-            return found
-        await asyncio.sleep(0.05)
-    raise AssertionError("did not happen in time")

@@ -14,7 +14,8 @@ from contracts.inbox import Bounced
 from contracts.state import SessionStatus
 from servicekit.errors import Conflict, Retry
 
-from tests.integration.channel_email.recorder import SENDER, Attempt, Recorder, eventually, open_session, send_all
+from tests.integration.channel_email.recorder import SENDER, Recorder, open_session, send_all
+from tests.support.recorder import Attempt, eventually
 
 
 @pytest.fixture

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from practice.mail.process import running
 from servicekit.errors import Permanent, Retry
 
-from tests.integration.channel_email.recorder import SENDER, Attempt, open_session, send_all
+from tests.integration.channel_email.recorder import SENDER, open_session, send_all
+from tests.support.recorder import Attempt
 
 
 @pytest.fixture

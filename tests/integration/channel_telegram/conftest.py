@@ -13,8 +13,9 @@ from channel_telegram.settings import Settings
 from practice.telegram.client import TelegramPractice
 from practice.telegram.platform import Ports
 
-from tests.integration.channel_telegram.recorder import Recorder, eventually
+from tests.integration.channel_telegram.recorder import Recorder
 from tests.integration.channel_telegram.world import TelegramWorld
+from tests.support.recorder import eventually
 
 _NUMBERS = itertools.count(1)
 

@@ -1,18 +1,15 @@
 """What stands where the kit would: a host that writes down what it hears, and attempts whose claims are counted."""
 
-import asyncio
 import time
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from channelkit.protocol import Credentials, NotClaimed
+from channelkit.protocol import Credentials
 from contracts.channels import Channel
 from contracts.commands import SendMessage
-from contracts.ids import platform_key
 from contracts.inbox import Deleted, Edited, Read, Received
 from contracts.state import DesiredAccount
 
-from tests.support.recorder import HostRecorder
+from tests.support.recorder import Attempt, HostRecorder
 
 
 class Recorder(HostRecorder):
@@ -80,27 +77,6 @@ class Recorder(HostRecorder):
     read = property(lambda self: self.of(Read))
 
 
-@dataclass(eq=False)
-class Attempt:
-    """An Outgoing whose claim may be refused."""
-
-    command: SendMessage
-    refuse: bool = False
-    claims: int = 0
-    parts_done: list[str] = field(default_factory=list)
-
-    async def claim(self):
-        self.claims += 1
-        if self.refuse:
-            raise NotClaimed("worker_off")
-
-    async def part_sent(self, platform_id):
-        self.parts_done.append(platform_id)
-
-    def platform_key(self, part=0):
-        return platform_key(self.command.row, self.command.wanted, part)
-
-
 def attempt(to, text="halo", *, row=None, wanted=0, parts_done=(), refuse=False, **content):
     """Return an attempt of a new row."""
     row = row or f"row{time.time_ns()}"
@@ -115,16 +91,3 @@ def attempt(to, text="halo", *, row=None, wanted=0, parts_done=(), refuse=False,
 async def send(session, out):
     """Send as the kit does."""
     return await session.sender().send(out, lambda: None)
-
-
-async def eventually(condition, seconds=40, what="it"):
-    """Wait until the condition holds (it may be a coroutine function), and return its value."""
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        found = condition()
-        if asyncio.iscoroutine(found):
-            found = await found
-        if found:
-            return found
-        await asyncio.sleep(0.03)
-    raise AssertionError(f"{what} did not happen in {seconds} s")

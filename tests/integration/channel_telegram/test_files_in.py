@@ -3,7 +3,7 @@
 import pytest
 from contracts.inbox import Received
 
-from tests.integration.channel_telegram.recorder import eventually
+from tests.support.recorder import eventually
 
 
 @pytest.mark.parametrize("error", ["FLOOD_WAIT_1", "FLOOD_PREMIUM_WAIT_1", "RPC_CALL_FAIL", "AUTH_KEY_UNREGISTERED"])

@@ -9,7 +9,8 @@ from contracts.ids import inbound_id
 from contracts.inbox import Received
 
 from tests.integration.channel_telegram.conftest import log_in
-from tests.integration.channel_telegram.recorder import Recorder, attempt, eventually, send
+from tests.integration.channel_telegram.recorder import Recorder, attempt, send
+from tests.support.recorder import eventually
 
 
 async def arrives(host, *texts):

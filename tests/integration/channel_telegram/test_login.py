@@ -10,7 +10,8 @@ from telethon.errors import SecurityError
 from telethon.network import authenticator
 
 from tests.integration.channel_telegram.conftest import log_in
-from tests.integration.channel_telegram.recorder import Recorder, attempt, eventually, send
+from tests.integration.channel_telegram.recorder import Recorder, attempt, send
+from tests.support.recorder import eventually
 
 
 @pytest.fixture

@@ -3,7 +3,8 @@
 import pytest
 from servicekit.errors import Permanent
 
-from tests.integration.channel_telegram.recorder import Recorder, eventually
+from tests.integration.channel_telegram.recorder import Recorder
+from tests.support.recorder import eventually
 
 
 async def test_a_login_that_telegram_begins_anew_asks_for_a_new_code(telegram, open_session, me):

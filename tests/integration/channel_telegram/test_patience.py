@@ -6,7 +6,8 @@ import time
 import pytest
 from channelkit.protocol import Restricted
 
-from tests.integration.channel_telegram.recorder import attempt, eventually, send
+from tests.integration.channel_telegram.recorder import attempt, send
+from tests.support.recorder import eventually
 
 
 @pytest.mark.parametrize("error", ["FLOOD_WAIT_4", "RPC_CALL_FAIL"])

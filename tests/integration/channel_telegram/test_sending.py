@@ -11,7 +11,8 @@ from servicekit.clock import utcnow
 from servicekit.errors import Permanent, Retry
 
 from tests.integration.channel_telegram.conftest import log_in
-from tests.integration.channel_telegram.recorder import Recorder, attempt, eventually, send
+from tests.integration.channel_telegram.recorder import Recorder, attempt, send
+from tests.support.recorder import eventually
 
 
 async def newest(telegram, to):

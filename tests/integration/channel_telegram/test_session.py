@@ -12,7 +12,8 @@ from channel_telegram.vaultform import VaultForm
 from channelkit.protocol import NeedsLogin
 from servicekit.errors import Retry
 
-from tests.integration.channel_telegram.recorder import Recorder, attempt, eventually, send
+from tests.integration.channel_telegram.recorder import Recorder, attempt, send
+from tests.support.recorder import eventually
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,8 @@ from contracts.commands import SendMessage
 from contracts.state import SessionStatus
 from practice.whatsapp.client import WhatsAppPractice
 
-from tests.integration.channel_whatsapp.recorder import Attempt, Recorder, eventually
+from tests.integration.channel_whatsapp.recorder import Recorder
+from tests.support.recorder import Attempt, eventually
 
 READY = SessionStatus.READY
 SHARED, OWN = "+628110000001", "+628110000002"

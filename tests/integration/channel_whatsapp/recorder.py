@@ -1,13 +1,8 @@
 # ruff: noqa: ARG002, ANN204  # it implements a protocol
 """What stands where the kit would: a host that writes down what it hears, and attempts whose claims are counted."""
 
-import asyncio
-from dataclasses import dataclass, field
-
-from channelkit.protocol import Credentials, NotClaimed
+from channelkit.protocol import Credentials
 from contracts.channels import Channel
-from contracts.commands import SendMessage
-from contracts.ids import platform_key
 from contracts.inbox import Received
 from contracts.state import DesiredAccount
 
@@ -47,36 +42,3 @@ class Recorder(HostRecorder):
 
     def received(self, text=""):
         return [e for e in self.events.values() if isinstance(e, Received) and text in e.text]
-
-
-@dataclass(eq=False)
-class Attempt:
-    """An Outgoing whose claim may be refused."""
-
-    command: SendMessage
-    refuse: bool = False
-    claims: int = 0
-    parts_done: list[str] = field(default_factory=list)
-
-    async def claim(self):
-        self.claims += 1
-        if self.refuse:
-            raise NotClaimed
-
-    async def part_sent(self, platform_id):
-        self.parts_done.append(platform_id)
-
-    def platform_key(self, part=0):
-        return platform_key(self.command.row, self.command.wanted, part)
-
-
-async def eventually(condition, seconds=30):
-    """Wait until the condition holds; fail with what it last returned."""
-    for _ in range(int(seconds / 0.05)):
-        found = condition()
-        if asyncio.iscoroutine(found):
-            found = await found
-        if found:
-            return found
-        await asyncio.sleep(0.05)
-    raise AssertionError("did not happen in time")

@@ -4,7 +4,8 @@ import pytest
 from contracts.inbox import Deleted, Edited
 
 from tests.integration.channel_whatsapp.conftest import OWN, READY, SHARED
-from tests.integration.channel_whatsapp.recorder import Recorder, eventually
+from tests.integration.channel_whatsapp.recorder import Recorder
+from tests.support.recorder import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 SITI, BUDI = "+628120000201", "+628120000202"

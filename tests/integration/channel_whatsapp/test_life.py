@@ -14,7 +14,8 @@ from contracts.state import SessionStatus
 from servicekit.errors import Retry
 
 from tests.integration.channel_whatsapp.conftest import OWN, READY, opened
-from tests.integration.channel_whatsapp.recorder import Recorder, eventually
+from tests.integration.channel_whatsapp.recorder import Recorder
+from tests.support.recorder import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 SITI = "+628120000201"

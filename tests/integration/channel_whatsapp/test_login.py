@@ -10,7 +10,8 @@ from practice.whatsapp.page_api import PAGE
 from servicekit.errors import Unavailable
 
 from tests.integration.channel_whatsapp.conftest import OWN, READY
-from tests.integration.channel_whatsapp.recorder import Recorder, eventually
+from tests.integration.channel_whatsapp.recorder import Recorder
+from tests.support.recorder import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 AWAITING_QR, AWAITING_PERSON = SessionStatus.AWAITING_QR, SessionStatus.AWAITING_PERSON

@@ -7,7 +7,7 @@ from channel_whatsapp.parts import is_ours, message_id
 from channelkit.protocol import NotClaimed, OutcomeUnknown
 from servicekit.errors import Permanent, Retry
 
-from tests.integration.channel_whatsapp.recorder import eventually
+from tests.support.recorder import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 PNG = bytes.fromhex(

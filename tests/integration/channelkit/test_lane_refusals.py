@@ -4,6 +4,7 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from channelkit import verdicts
 from channelkit.protocol import NeedsLogin, OutcomeUnknown, Restricted
 from contracts.inbox import Cancelled, Failed, Sent, Unknown
 from contracts.state import LaneState
@@ -191,6 +192,38 @@ async def test_a_restriction_stops_the_lane_survives_a_restart_and_ends(world: W
     await world.outcomes(2)
     assert datetime.now(UTC) > until
     assert all(isinstance(event, Sent) and event.tries == 1 for event in await world.events())
+
+
+@pytest.mark.parametrize("cancelled", [True, False])
+@pytest.mark.parametrize("restricted", [True, False])
+async def test_a_message_that_may_be_out_is_not_called_cancelled_whatever_stops_the_lane(
+    world: World, monkeypatch, restricted: bool, cancelled: bool
+):
+    """The platform took it and said nothing; the second try meets a closed door, and then the row is cancelled."""
+    monkeypatch.setattr(verdicts, "_CRASH_PAUSE_SECONDS", 0.1)
+
+    def taken(out) -> None:
+        world.platform.received.append((out.platform_key(), out.command.content.text))
+        raise OutcomeUnknown("no answer")
+
+    def closed(_) -> None:
+        raise Restricted(datetime.now(UTC) + timedelta(seconds=2), "FLOOD") if restricted else NeedsLogin("gone")
+
+    world.platform.deduplicates = True
+    world.platform.acts["to0"] = [doing(taken), doing(closed)]
+    made = await world.send(0)
+    first = await world.replica(idempotent=True)
+    await world.eventually(lambda: first.lane.status.waits_for == ("restricted" if restricted else "needs_login"))
+    await asyncio.sleep(0.3)
+    assert (await world.entry(made)).state == "claimed"
+    if cancelled:
+        assert (await world.ledger.cancel(made.ledger_key, "cancelled")).outcome == "asked"
+    await first.lane.stop(1)
+    await world.replica(idempotent=True)
+    (event,) = await world.outcomes(1)
+    assert type(event) is (Unknown if cancelled else Sent)
+    assert len(world.platform.received) == 1
+    await world.settled()
 
 
 async def test_a_lost_login_stops_the_lane_and_keeps_the_command(world: World):

@@ -9,6 +9,8 @@ from channel_telegram.sender import TelegramSender
 from channel_telegram.sent import SentIds
 from contracts.commands import Content, Recipient, SendMessage
 
+from tests.support.recorder import Resumed
+
 
 class Account:
     """A session that knows everybody."""
@@ -20,22 +22,6 @@ class Account:
 
     async def peer(self, to, *, anew=False):  # noqa: ARG002
         return Peer(7, 1)
-
-
-class Attempt:
-    """Its claim reads from the ledger what was sent before."""
-
-    def __init__(self, command, before) -> None:
-        self.command, self.parts_done, self._before = command, [], before
-
-    async def claim(self):
-        self.parts_done[:] = self._before
-
-    async def part_sent(self, platform_id):
-        self.parts_done.append(platform_id)
-
-    def platform_key(self, part=0):
-        return f"{part:032x}"
 
 
 @pytest.mark.parametrize(("before", "sent"), [([], ["a", "b", "c"]), (["1"], ["b", "c"]), (["1", "2"], ["c"])])
@@ -52,7 +38,7 @@ async def test_bubbles_an_earlier_holder_sent_are_not_sent_again(monkeypatch, be
         not_after=datetime.now(UTC) + timedelta(hours=1), content=Content(text="a", bubbles=["b", "c"]),
     )  # fmt: skip
     account = Account()
-    ids = await TelegramSender(account).send(Attempt(command, before), lambda: None)
+    ids = await TelegramSender(account).send(Resumed(command, before=before), lambda: None)
     assert texts == sent
     assert ids == [*before, *(str(101 + n) for n in range(len(sent)))]
     assert all(int(one) in account.sent for one in ids)

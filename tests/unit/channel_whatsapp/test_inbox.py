@@ -14,7 +14,8 @@ from channel_whatsapp.peers import Peers
 from contracts.inbox import Deleted, Edited, Received
 from servicekit.errors import Permanent, Unavailable
 
-from tests.integration.channel_whatsapp.recorder import Recorder, eventually
+from tests.integration.channel_whatsapp.recorder import Recorder
+from tests.support.recorder import eventually
 
 SITI = "628123@c.us"
 

@@ -11,6 +11,8 @@ from channel_whatsapp.parts import message_id
 from channel_whatsapp.sender import WhatsAppSender
 from contracts.commands import Attachment, Content, Recipient, SendMessage
 
+from tests.support.recorder import Resumed
+
 real_sleep = asyncio.sleep
 
 
@@ -42,22 +44,6 @@ class Page:
         return Handed(result="OK", ack=1)
 
 
-class Attempt:
-    """Its claim reads from the ledger what was sent before."""
-
-    def __init__(self, command, before) -> None:
-        self.command, self.parts_done, self._before = command, [], before
-
-    async def claim(self):
-        self.parts_done[:] = self._before
-
-    async def part_sent(self, platform_id):
-        self.parts_done.append(platform_id)
-
-    def platform_key(self, part=0):
-        return f"{part:x}".ljust(32, "0")
-
-
 def account_on(page):
     async def answering(answer, *_):
         return answer
@@ -82,7 +68,7 @@ async def test_typing_leaves_time_for_sending_however_many_bubbles(monkeypatch):
     monkeypatch.setattr(sender, "asyncio", SimpleNamespace(sleep=lambda _: real_sleep(0), shield=asyncio.shield))
     account = account_on(page := Page())
     account.typing_seconds = 15.0
-    await WhatsAppSender(account).send(Attempt(a_message(*["b" * 400] * 9), []), lambda: None)
+    await WhatsAppSender(account).send(Resumed(a_message(*["b" * 400] * 9)), lambda: None)
     assert len(page.typed) == 10
     assert sum(page.typed) <= 20
 
@@ -97,7 +83,7 @@ async def test_a_bubble_cut_off_before_it_left_is_known_not_to_have():
             await asyncio.Event().wait()
 
     page.typing, account.typing_seconds = endlessly, 0.001
-    out = Attempt(a_message("b", "c"), [])
+    out = Resumed(a_message("b", "c"))
     sending = asyncio.create_task(WhatsAppSender(account).send(out, lambda: None))
     await typing.wait()
     sending.cancel()
@@ -113,7 +99,7 @@ async def test_bubbles_an_earlier_holder_sent_are_not_sent_again(before, sent):
     page = Page()
     file = Attachment(object="o", filename="foto.jpg", content_type="image/jpeg", size=3)
     command = a_message("b", "c", attachments=[file])
-    ids = await WhatsAppSender(account_on(page)).send(Attempt(command, before), lambda: None)
+    ids = await WhatsAppSender(account_on(page)).send(Resumed(command, before=before), lambda: None)
     assert page.sent == sent
     assert list(ids)[: len(before)] == before
     assert len(ids) == 3

@@ -35,6 +35,8 @@ def judge(error: Exception, attempt: Attempt, ctx: LaneContext, token: str) -> V
     now = ctx.clock.utcnow()
     common: dict[str, Any] = {"token": token, "parts_done": list(attempt.parts_done)}
     if isinstance(error, NeedsLogin | Restricted):
+        if attempt.doubtful:  # an earlier try may be out: released, it could be called cancelled
+            return Verdict(None, attempt.tries, doubtful=True)
         end = ends.end("released", now, tries=attempt.tries, **common) if attempt.claimed else None
         return Verdict(end, attempt.tries)
     if isinstance(error, Permanent):

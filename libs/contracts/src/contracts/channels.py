@@ -1,5 +1,6 @@
 """The platforms Kurir knows."""
 
+from collections.abc import Collection
 from enum import StrEnum
 
 
@@ -43,3 +44,11 @@ BROWSERS = frozenset({Channel.WHATSAPP, *MARKETPLACES})
 """Channels whose session is a browser's profile: a person may log in elsewhere and import it."""
 MESSAGING = tuple(c for c in Channel if c not in EXTRACTORS)
 """Channels with a lane, in the product's order."""
+
+
+def known_channels(names: Collection[str]) -> tuple[Channel, ...]:
+    """Return the named channels in the product's order. Raises ValueError telling which are none."""
+    unknown = set(names) - set(Channel)
+    if unknown:
+        raise ValueError(f"unknown channels: {', '.join(sorted(unknown))}; known: {', '.join(Channel)}")
+    return tuple(channel for channel in Channel if channel in names)

@@ -30,6 +30,25 @@ class ApiClient:
         """Return status and ports."""
         return await self._call("GET", "/healthz")  # type: ignore[no-any-return]
 
+    async def faults(self) -> Json:
+        """Return the faults that are on."""
+        return await self._call("GET", "/faults")  # type: ignore[no-any-return]
+
+    async def set_faults(self, **faults: Any) -> Json:
+        """Replace all faults, e.g. `set_faults(slow_seconds=1, refuse_4xx={"at": "rcpt", "times": 2})`.
+
+        Their names are in `practice.{mail,telegram,whatsapp}.faults`, their short forms in `spelled_out` there.
+        """
+        return await self._call("PUT", "/faults", json=faults)  # type: ignore[no-any-return]
+
+    async def add_faults(self, **faults: Any) -> Json:
+        """Switch these faults on beside the others."""
+        return await self._call("PATCH", "/faults", json=faults)  # type: ignore[no-any-return]
+
+    async def clear_faults(self, name: str | None = None) -> Json:
+        """Lift one fault, or all."""
+        return await self._call("DELETE", f"/faults/{name}" if name else "/faults")  # type: ignore[no-any-return]
+
     async def _call(self, method: str, path: str, **options: Any) -> Any:
         answer = await self.http.request(method, path, **options)
         if answer.is_error:

@@ -54,22 +54,6 @@ class MailClient(ApiClient):
         """Return the one-click posts: recipient, url, status, error."""
         return await self._call("GET", "/unsubscribes")  # type: ignore[no-any-return]
 
-    async def faults(self) -> Json:
-        """Return the faults that are on."""
-        return await self._call("GET", "/faults")  # type: ignore[no-any-return]
-
-    async def set_faults(self, **faults: Any) -> Json:
-        """Replace all faults: `set_faults(slow_seconds=1, refuse_4xx={"at": "rcpt", "times": 2})`."""
-        return await self._call("PUT", "/faults", json=faults)  # type: ignore[no-any-return]
-
-    async def add_faults(self, **faults: Any) -> Json:
-        """Switch these faults on beside the others."""
-        return await self._call("PATCH", "/faults", json=faults)  # type: ignore[no-any-return]
-
-    async def clear_faults(self, name: str | None = None) -> Json:
-        """Lift one fault, or all."""
-        return await self._call("DELETE", f"/faults/{name}" if name else "/faults")  # type: ignore[no-any-return]
-
     async def put_account(self, address: str, password: str = "secret", token: str | None = None) -> Json:
         """Create an account, or replace its credentials."""
         body = {"password": password, "token": token}

@@ -2,7 +2,7 @@
 
 from functools import cached_property
 
-from contracts.channels import Channel
+from contracts.channels import Channel, known_channels
 from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic_settings import SettingsConfigDict
 from servicekit.settings import ServiceSettings, split
@@ -57,13 +57,10 @@ class Settings(ServiceSettings):
     @field_validator("channels")
     @classmethod
     def _known(cls, value: str) -> str:
-        unknown = set(split(value)) - set(Channel)
-        if unknown:
-            raise ValueError(f"unknown channels: {', '.join(sorted(unknown))}; known: {', '.join(Channel)}")
+        known_channels(split(value))
         return value
 
     @cached_property
     def enabled(self) -> tuple[Channel, ...]:
         """Return the subscribed channels in the product's order."""
-        named = set(split(self.channels))
-        return tuple(c for c in Channel if c in named)
+        return known_channels(split(self.channels))

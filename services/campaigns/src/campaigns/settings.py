@@ -1,6 +1,6 @@
 """Settings of the campaigns service: `CAMPAIGNS_…`, and the shared names of servicekit."""
 
-from contracts.channels import MESSAGING, Channel
+from contracts.channels import MESSAGING, Channel, known_channels
 from pydantic import AliasChoices, Field, field_validator
 from pydantic_settings import SettingsConfigDict
 from servicekit.settings import ServiceSettings, split
@@ -40,13 +40,10 @@ class Settings(ServiceSettings):
     @field_validator("channels")
     @classmethod
     def _known(cls, value: str) -> str:
-        unknown = set(split(value)) - set(Channel)
-        if unknown:
-            raise ValueError(f"unknown channels: {', '.join(sorted(unknown))}; known: {', '.join(Channel)}")
+        known_channels(split(value))
         return value
 
     @property
     def enabled(self) -> tuple[Channel, ...]:
         """Return the subscribed channels that messages are sent on, in the product's order."""
-        named = set(split(self.channels))
-        return tuple(c for c in MESSAGING if c in named)
+        return tuple(one for one in known_channels(split(self.channels)) if one in MESSAGING)

@@ -8,6 +8,8 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
+from practice.faults import FaultSet
+
 
 class FaultName(str, Enum):
     """The faults there are."""
@@ -72,34 +74,17 @@ class Fault(BaseModel):
         return self._messages[sender] >= self.value
 
 
-def _as_list(given: Any) -> list[Any]:
-    return given if isinstance(given, list) else [given]
-
-
-def _spelled_out(name: str, given: Any) -> Any:
-    """A bare number is the fault's value, and `true` the fault without limits."""
-    if given is True and name not in {one.value for one in _TAKES_VALUE}:
-        return {}
-    return {"value": given} if isinstance(given, int | float) and not isinstance(given, bool) else given
-
-
-class Faults(BaseModel):
+class Faults(FaultSet):
     """All faults that are switched on, by name; each may be there several times with other limits."""
 
     active: dict[FaultName, list[Fault]] = Field(default_factory=dict)
 
     @classmethod
-    def parse(cls, given: dict[str, Any]) -> Self:
-        """Return the faults of `{name: number | true | fault | [fault, …]}`; false and null are left out.
-
-        Raises pydantic.ValidationError naming what is wrong.
-        """
-        spelled = {
-            name: [_spelled_out(name, one) for one in _as_list(value)]
-            for name, value in given.items()
-            if value is not None and value is not False
-        }
-        return cls.model_validate({"active": spelled})
+    def spelled_out(cls, name: str, given: Any) -> Any:
+        """A bare number is the fault's value, and `true` the fault without limits."""
+        if given is True and name not in {one.value for one in _TAKES_VALUE}:
+            return {}
+        return {"value": given} if isinstance(given, int | float) and not isinstance(given, bool) else given
 
     @model_validator(mode="after")
     def _limits_make_sense(self) -> Self:

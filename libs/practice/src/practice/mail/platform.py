@@ -1,15 +1,9 @@
 """The practice mail system: SMTP, IMAP and an API over one memory, in one process."""
 
 import asyncio
-import contextlib
-import socket
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Self
-
-import uvicorn
 
 from practice.mail.accounts import Accounts
 from practice.mail.api import build_api
@@ -23,56 +17,26 @@ from practice.mail.reactions import Reactions
 from practice.mail.settings import MailSettings
 from practice.mail.smtp import StrictSMTP
 from practice.mail.tls import make_certificate, server_context
+from practice.platform import ApiPorts, Platform
 
 
 @dataclass(frozen=True, slots=True)
-class Ports:
+class Ports(ApiPorts):
     """Where a running platform listens; `cert_file` is what its TLS clients must trust."""
 
-    host: str
     smtp: int
     smtps: int
     imap: int
     imaps: int
-    api: int
     cert_file: str
 
-    @property
-    def api_url(self) -> str:
-        """The base URL of the API."""
-        return f"http://{self.host}:{self.api}"
 
-    def as_dict(self) -> dict[str, str | int]:
-        """Return the ports as the JSON line that the command prints."""
-        return {**asdict(self), "api_url": self.api_url}
-
-
-class MailPlatform:
+class MailPlatform(Platform[Ports]):
     """`async with MailPlatform(MailSettings()) as platform:` listens until the block ends."""
 
     def __init__(self, settings: MailSettings | None = None) -> None:
+        super().__init__()
         self.settings = settings or MailSettings()
-        self._stack = contextlib.AsyncExitStack()
-        self.ports: Ports
-
-    async def __aenter__(self) -> Self:
-        await self.start()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.stop()
-
-    async def start(self) -> Ports:
-        """Listen on all ports and return them. Raises OSError when a port is taken."""
-        try:
-            return await self._start()
-        except BaseException:
-            await self.stop()
-            raise
-
-    async def stop(self) -> None:
-        """Close every port and connection; contents vanish with the process."""
-        await self._stack.aclose()
 
     async def _start(self) -> Ports:
         settings = self.settings
@@ -82,16 +46,18 @@ class MailPlatform:
         self._build()
         self._stack.push_async_callback(self.reactions.stop)
         self.reactions.start()
-        self.ports = Ports(
+        listening = self._bind(settings.host, settings.api_port)
+        ports = Ports(
             host=settings.host,
             smtp=await self._listen_smtp(settings.smtp_port, implicit_tls=False),
             smtps=await self._listen_smtp(settings.smtps_port, implicit_tls=True),
             imap=await self.imap.listen(settings.host, settings.imap_port, implicit_tls=False),
             imaps=await self.imap.listen(settings.host, settings.imaps_port, implicit_tls=True),
-            api=await self._listen_api(settings.api_port),
+            api=listening.getsockname()[1],
             cert_file=str(cert),
         )
-        return self.ports
+        self._serve(build_api(self), listening)
+        return ports
 
     def _build(self) -> None:
         settings = self.settings
@@ -155,24 +121,3 @@ class MailPlatform:
         if mailboxes:
             self.mailboxes.clear()
             self.imap.drop_connections()
-
-    async def _listen_api(self, port: int) -> int:
-        listening = socket.create_server((self.settings.host, port))
-        server = _EmbeddedServer(uvicorn.Config(build_api(self), log_level="warning", lifespan="off"))
-        task = asyncio.create_task(server.serve(sockets=[listening]))
-
-        async def close() -> None:
-            server.should_exit = server.force_exit = True
-            await task
-
-        self._stack.push_async_callback(close)
-        return int(listening.getsockname()[1])
-
-
-class _EmbeddedServer(uvicorn.Server):
-    """uvicorn without its signal handlers: the process that embeds it has its own."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Leave the signals alone."""
-        yield

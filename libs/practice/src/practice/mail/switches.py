@@ -1,10 +1,11 @@
 """The part of the API that changes something: faults, accounts, mailboxes, connections."""
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from fastapi import APIRouter, Body, HTTPException
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from fastapi import APIRouter, HTTPException
+from pydantic import BaseModel, ConfigDict, Field
 
+from practice.faults import fault_routes
 from practice.mail.faults import FaultName, Faults
 from practice.mail.inject import Injection
 from practice.mail.parsed import read
@@ -34,48 +35,10 @@ class FolderBody(BaseModel):
 def switches(platform: "MailPlatform") -> APIRouter:
     """Return the routes."""
     router = APIRouter()
-    _faults(router, platform)
+    router.include_router(fault_routes(platform.handler, Faults, FaultName))
     _accounts(router, platform)
     _connections(router, platform)
     return router
-
-
-def _faults(router: APIRouter, platform: "MailPlatform") -> None:
-    handler = platform.handler
-
-    def shown() -> dict[str, Any]:
-        return handler.faults.model_dump(mode="json")["active"]  # type: ignore[no-any-return]
-
-    def parsed(given: dict[str, Any]) -> Faults:
-        try:
-            return Faults.parse(given)
-        except ValidationError as error:
-            details = error.errors(include_url=False, include_context=False, include_input=False)
-            raise HTTPException(422, details) from error
-
-    @router.get("/faults")
-    async def get_faults() -> dict[str, Any]:
-        return shown()
-
-    @router.put("/faults")
-    async def put_faults(given: Annotated[dict[str, Any], Body()]) -> dict[str, Any]:
-        handler.faults = parsed(given)
-        return shown()
-
-    @router.patch("/faults")
-    async def patch_faults(given: Annotated[dict[str, Any], Body()]) -> dict[str, Any]:
-        handler.faults = Faults(active={**handler.faults.active, **parsed(given).active})
-        return shown()
-
-    @router.delete("/faults")
-    async def delete_faults() -> dict[str, Any]:
-        handler.faults = Faults()
-        return shown()
-
-    @router.delete("/faults/{name}")
-    async def delete_fault(name: FaultName) -> dict[str, Any]:
-        handler.faults.active.pop(name, None)
-        return shown()
 
 
 def _accounts(router: APIRouter, platform: "MailPlatform") -> None:

@@ -121,22 +121,6 @@ class TelegramPractice(ApiClient):
 
     # -- switches
 
-    async def faults(self) -> Json:
-        """Return the faults that are on."""
-        return await self._call("GET", "/faults")  # type: ignore[no-any-return]
-
-    async def set_faults(self, **faults: Any) -> Json:
-        """Replace all faults: `set_faults(refuse={"error": "FLOOD_WAIT_3", "method": "messages.*", "times": 1})`."""
-        return await self._call("PUT", "/faults", json=faults)  # type: ignore[no-any-return]
-
-    async def add_faults(self, **faults: Any) -> Json:
-        """Switch these faults on beside the others."""
-        return await self._call("PATCH", "/faults", json=faults)  # type: ignore[no-any-return]
-
-    async def clear_faults(self, name: str | None = None) -> Json:
-        """Lift one fault, or all."""
-        return await self._call("DELETE", f"/faults/{name}" if name else "/faults")  # type: ignore[no-any-return]
-
     async def switch(self, **switches: Any) -> Json:
         """Set deduplicate, one_connection_per_key, files_dc, unoccupied_is_error, code_in_chat; return all."""
         return await self._call("PATCH", "/switches", json=switches)  # type: ignore[no-any-return]

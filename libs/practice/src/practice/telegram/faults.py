@@ -2,9 +2,11 @@
 
 from enum import Enum
 from fnmatch import fnmatchcase
-from typing import Any, Self
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from practice.faults import FaultSet
 
 
 class FaultName(str, Enum):
@@ -49,23 +51,19 @@ class Fault(BaseModel):
         return True
 
 
-class Faults(BaseModel):
+class Faults(FaultSet):
     """All faults that are switched on, by name; each may be there several times with other limits."""
 
     active: dict[FaultName, list[Fault]] = Field(default_factory=dict)
 
     @classmethod
-    def parse(cls, given: dict[str, Any]) -> Self:
-        """Return the faults of `{name: number | true | fault | [fault, …]}`; false and null are left out.
-
-        Raises pydantic.ValidationError naming what is wrong.
-        """
-        spelled = {
-            name: [_spelled_out(one) for one in (value if isinstance(value, list) else [value])]
-            for name, value in given.items()
-            if value is not None and value is not False
-        }
-        return cls.model_validate({"active": spelled})
+    def spelled_out(cls, name: str, given: Any) -> Any:  # noqa: ARG003  # the same for all
+        """A bare number is the fault's value, a bare word its error, and `true` the fault without limits."""
+        if given is True:
+            return {}
+        if isinstance(given, str):
+            return {"error": given}
+        return {"value": given} if isinstance(given, int | float) else given
 
     def strike(self, method: str, account: str, recipients: list[str]) -> tuple[FaultName, Fault] | None:
         """Return the first fault that strikes a call, and count it."""
@@ -79,12 +77,3 @@ class Faults(BaseModel):
     def is_down(self) -> bool:
         """Whether new connections are cut at once; counts one."""
         return any(fault.takes("", "", []) for fault in self.active.get(FaultName.DOWN, ()))
-
-
-def _spelled_out(given: Any) -> Any:
-    """A bare number is the fault's value, a bare word its error, and `true` the fault without limits."""
-    if given is True:
-        return {}
-    if isinstance(given, str):
-        return {"error": given}
-    return {"value": given} if isinstance(given, int | float) else given

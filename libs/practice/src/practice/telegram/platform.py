@@ -1,19 +1,14 @@
 """The practice Telegram: MTProto at two DCs and an API over one memory, in one process."""
 
 import asyncio
-import contextlib
 import os
 import random
-import socket
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Self
 
-import uvicorn
-
+from practice.platform import ApiPorts, Platform
 from practice.telegram.acts import Acts
 from practice.telegram.api import build_api
 from practice.telegram.codes import Logins
@@ -28,29 +23,19 @@ HOST = "127.0.0.1"
 
 
 @dataclass(frozen=True, slots=True)
-class Ports:
+class Ports(ApiPorts):
     """Where a running practice Telegram listens; `key_file` holds the public key that clients must trust."""
 
-    host: str
     port: int
     other_port: int
-    api: int
     key_file: str
 
-    @property
-    def api_url(self) -> str:
-        """The base URL of the API."""
-        return f"http://{self.host}:{self.api}"
 
-    def as_dict(self) -> dict[str, str | int]:
-        """Return the ports as the JSON line that the command prints."""
-        return {**asdict(self), "api_url": self.api_url}
-
-
-class TelegramPlatform:
+class TelegramPlatform(Platform[Ports]):
     """`async with TelegramPlatform(TelegramSettings()) as platform:` listens until the block ends."""
 
     def __init__(self, settings: TelegramSettings | None = None) -> None:
+        super().__init__()
         self.settings = settings or TelegramSettings()
         self.connections: set[Connection] = set()
         self.uploads: dict[int, dict[int, bytes]] = {}
@@ -58,27 +43,6 @@ class TelegramPlatform:
         #: How often each method was called, whatever came of it.
         self.calls: Counter[str] = Counter()
         self.salt = random.getrandbits(62)
-        self._stack = contextlib.AsyncExitStack()
-        self.ports: Ports
-
-    async def __aenter__(self) -> Self:
-        await self.start()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.stop()
-
-    async def start(self) -> Ports:
-        """Listen on all ports and return them. Raises OSError when a port is taken."""
-        try:
-            return await self._start()
-        except BaseException:
-            await self.stop()
-            raise
-
-    async def stop(self) -> None:
-        """Close every port and connection."""
-        await self._stack.aclose()
 
     async def _start(self) -> Ports:
         settings = self.settings
@@ -89,9 +53,9 @@ class TelegramPlatform:
         self._remember()
         for dc, port in ((MAIN_DC, settings.port), (OTHER_DC, settings.other_port)):
             self.dcs[dc] = await self._listen(dc, port)
-        api = await self._listen_api(settings.api_port)
-        self.ports = Ports(HOST, self.dcs[MAIN_DC], self.dcs[OTHER_DC], api, key_file)
-        return self.ports
+        listening = self._bind(HOST, settings.api_port)
+        self._serve(build_api(self), listening)
+        return Ports(HOST, listening.getsockname()[1], self.dcs[MAIN_DC], self.dcs[OTHER_DC], key_file)
 
     def _remember(self) -> None:
         """Make the world, as the state file has it."""
@@ -119,24 +83,3 @@ class TelegramPlatform:
         for connection in cut:
             connection.transport.abort()
         return len(cut)
-
-    async def _listen_api(self, port: int) -> int:
-        listening = socket.create_server((HOST, port))
-        server = _EmbeddedServer(uvicorn.Config(build_api(self), log_level="warning", lifespan="off"))
-        task = asyncio.create_task(server.serve(sockets=[listening]))
-
-        async def close() -> None:
-            server.should_exit = server.force_exit = True
-            await task
-
-        self._stack.push_async_callback(close)
-        return int(listening.getsockname()[1])
-
-
-class _EmbeddedServer(uvicorn.Server):
-    """uvicorn without its signal handlers: the process that embeds it has its own."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Leave the signals alone."""
-        yield

@@ -4,8 +4,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Body, HTTPException
-from pydantic import ValidationError
 
+from practice.faults import fault_routes
 from practice.telegram.arrivals import Arrivals
 from practice.telegram.faults import FaultName, Faults
 from practice.telegram.people import digits
@@ -18,47 +18,9 @@ if TYPE_CHECKING:
 def switches(platform: "TelegramPlatform") -> APIRouter:
     """Return the routes."""
     router = APIRouter()
-    _faults(router, platform)
+    router.include_router(fault_routes(platform.world, Faults, FaultName))
     _manners(router, platform)
     return router
-
-
-def _faults(router: APIRouter, platform: "TelegramPlatform") -> None:
-    world = platform.world
-
-    def told() -> dict[str, Any]:
-        return world.faults.model_dump(mode="json")["active"]  # type: ignore[no-any-return]
-
-    def parsed(given: dict[str, Any]) -> Faults:
-        try:
-            return Faults.parse(given)
-        except ValidationError as error:
-            details = error.errors(include_url=False, include_context=False, include_input=False)
-            raise HTTPException(422, details) from error
-
-    @router.get("/faults")
-    async def get_faults() -> dict[str, Any]:
-        return told()
-
-    @router.put("/faults")
-    async def put_faults(given: Annotated[dict[str, Any], Body()]) -> dict[str, Any]:
-        world.faults = parsed(given)
-        return told()
-
-    @router.patch("/faults")
-    async def patch_faults(given: Annotated[dict[str, Any], Body()]) -> dict[str, Any]:
-        world.faults = Faults(active={**world.faults.active, **parsed(given).active})
-        return told()
-
-    @router.delete("/faults")
-    async def delete_faults() -> dict[str, Any]:
-        world.faults = Faults()
-        return told()
-
-    @router.delete("/faults/{name}")
-    async def delete_fault(name: FaultName) -> dict[str, Any]:
-        world.faults.active.pop(name, None)
-        return told()
 
 
 def _manners(router: APIRouter, platform: "TelegramPlatform") -> None:

@@ -111,22 +111,6 @@ class WhatsAppPractice(ApiClient):
 
     # --- trouble
 
-    async def faults(self) -> Json:
-        """Return the faults that are on, with their hits."""
-        return await self._call("GET", "/faults")  # type: ignore[no-any-return]
-
-    async def set_faults(self, **faults: Any) -> Json:
-        """Replace all faults: `set_faults(slow_seconds=1, lose_ack={"times": 2})`."""
-        return await self._call("PUT", "/faults", json=faults)  # type: ignore[no-any-return]
-
-    async def add_faults(self, **faults: Any) -> Json:
-        """Switch these faults on beside the others."""
-        return await self._call("PATCH", "/faults", json=faults)  # type: ignore[no-any-return]
-
-    async def clear_faults(self, name: str | None = None) -> Json:
-        """Lift one fault, or all."""
-        return await self._call("DELETE", f"/faults/{name}" if name else "/faults")  # type: ignore[no-any-return]
-
     async def trouble(self, account: str, **what: Any) -> Json:
         """Trouble an account's open pages at once: freeze_seconds, grow_megabytes, crash, screen; return pages, crashed."""
         return await self._call("POST", "/trouble", json={"account": account, **what})  # type: ignore[no-any-return]

@@ -6,6 +6,8 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from practice.faults import FaultSet
+
 
 class FaultName(str, Enum):
     """The faults there are."""
@@ -49,38 +51,26 @@ class Fault(BaseModel):
         return not self.recipient or fnmatchcase(recipient, self.recipient)
 
 
-def _spelled_out(name: str, given: Any) -> Any:
-    """A bare number is seconds, a text a screen, a list of texts names of functions, `true` a fault without limits."""
-    if given is True:
-        return {}
-    if isinstance(given, str):
-        return {"names": [given]} if name == FaultName.MISSING else {"show": given}
-    return {"value": given} if isinstance(given, int | float) else given
-
-
-def _as_list(name: str, given: Any) -> list[Any]:
-    if isinstance(given, list) and name == FaultName.MISSING and all(isinstance(one, str) for one in given):
-        return [{"names": given}]
-    return given if isinstance(given, list) else [given]
-
-
-class Faults(BaseModel):
+class Faults(FaultSet):
     """All faults that are switched on, by name; each may be there several times with other limits."""
 
     active: dict[FaultName, list[Fault]] = Field(default_factory=dict)
 
     @classmethod
-    def parse(cls, given: dict[str, Any]) -> Self:
-        """Return the faults of `{name: number | text | true | fault | [fault, …]}`; false and null are left out.
+    def as_list(cls, name: str, given: Any) -> list[Any]:
+        """Names of what the page lacks may stand as a bare list."""
+        if isinstance(given, list) and name == FaultName.MISSING and all(isinstance(one, str) for one in given):
+            return [{"names": given}]
+        return super().as_list(name, given)
 
-        Raises pydantic.ValidationError naming what is wrong.
-        """
-        spelled = {
-            name: [_spelled_out(name, one) for one in _as_list(name, value)]
-            for name, value in given.items()
-            if value is not None and value is not False
-        }
-        return cls.model_validate({"active": spelled})
+    @classmethod
+    def spelled_out(cls, name: str, given: Any) -> Any:
+        """A bare number is seconds, a text a screen or a missing function, `true` a fault without limits."""
+        if given is True:
+            return {}
+        if isinstance(given, str):
+            return {"names": [given]} if name == FaultName.MISSING else {"show": given}
+        return {"value": given} if isinstance(given, int | float) else given
 
     @model_validator(mode="after")
     def _values_are_given(self) -> Self:

@@ -2,9 +2,10 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, HTTPException
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from fastapi import APIRouter, Body
+from pydantic import BaseModel, ConfigDict, Field
 
+from practice.faults import fault_routes
 from practice.whatsapp.crash import crash_browser_page
 from practice.whatsapp.faults import FaultName, Faults
 from practice.whatsapp.server import ChatServer
@@ -27,7 +28,7 @@ class TroubleBody(BaseModel):
 def switches(server: ChatServer) -> APIRouter:
     """Return the routes."""
     router = APIRouter()
-    _faults(router, server)
+    router.include_router(fault_routes(server, Faults, FaultName))
 
     @router.post("/trouble")
     async def trouble(given: TroubleBody) -> Json:
@@ -51,39 +52,3 @@ def switches(server: ChatServer) -> APIRouter:
         return {}
 
     return router
-
-
-def _faults(router: APIRouter, server: ChatServer) -> None:
-    def shown() -> Json:
-        return server.faults.model_dump(mode="json")["active"]  # type: ignore[no-any-return]
-
-    def parsed(given: Json) -> Faults:
-        try:
-            return Faults.parse(given)
-        except ValidationError as error:
-            details = error.errors(include_url=False, include_context=False, include_input=False)
-            raise HTTPException(422, details) from error
-
-    @router.get("/faults")
-    async def get_faults() -> Json:
-        return shown()
-
-    @router.put("/faults")
-    async def put_faults(given: Annotated[Json, Body()]) -> Json:
-        server.faults = parsed(given)
-        return shown()
-
-    @router.patch("/faults")
-    async def patch_faults(given: Annotated[Json, Body()]) -> Json:
-        server.faults = Faults(active={**server.faults.active, **parsed(given).active})
-        return shown()
-
-    @router.delete("/faults")
-    async def delete_faults() -> Json:
-        server.faults = Faults()
-        return shown()
-
-    @router.delete("/faults/{name}")
-    async def delete_fault(name: FaultName) -> Json:
-        server.faults.active.pop(name, None)
-        return shown()
