@@ -4,21 +4,28 @@ import contextlib
 import ctypes
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
+from kurir.ports import Ports
+
 _PR_SET_PDEATHSIG = 1
+_HELD_PORTS = 50
+
+
+_taken: deque[Ports] = deque()
 
 
 def free_port() -> int:
-    """Return a port that is free now on 127.0.0.1."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a port on 127.0.0.1 that nobody else gets while its server starts: other workers' tests look for ports too."""
+    _taken.append(Ports())
+    if len(_taken) > _HELD_PORTS:
+        _taken.popleft().release()
+    return _taken[-1].take()
 
 
 def program(name: str) -> Path | None:

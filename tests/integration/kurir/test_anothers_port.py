@@ -3,6 +3,7 @@
 import http.server
 import json
 import threading
+from pathlib import Path
 
 import pytest
 from kurir import platform, status
@@ -65,10 +66,21 @@ def test_status_does_not_call_anothers_service_ready(tmp_path, foreign):
 
 
 def test_two_kurirs_choosing_at_once_choose_different_ports():
-    mine, other, usual = Ports(), Ports(), free_port()
+    mine, other = Ports(), Ports()
+    usual = mine.take()
+    mine.release()
     taken = mine.take(usual)
     assert taken == usual
     assert other.take(usual) != usual  # nobody listens there yet
     mine.release()
     assert other.take(usual) == usual
     other.release()
+
+
+def test_a_port_is_none_that_the_kernel_gives_to_others_before_its_part_listens():
+    ports = Ports()
+    first, last = map(int, Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split())
+    taken = [ports.take() for _ in range(200)]
+    ports.release()
+    assert len(set(taken)) == 200
+    assert not [one for one in taken if first <= one <= last]

@@ -1,17 +1,21 @@
 """Ports of one Kurir, taken for as long as it is up: a part listens seconds after its port was chosen.
 
-Between Kurirs of one user a lock per port decides, so that two started together do not choose the same.
+Between Kurirs of one user a lock per port decides, so that two started together do not choose the same. Against everybody
+else it chooses below what the kernel hands out by itself (to a connection, to who asks for any port).
 """
 
 import fcntl
 import os
+import random
 import socket
 import tempfile
 from pathlib import Path
 
 from kurir.home import Trouble
 
-_MOST_TRIES = 100
+_MOST_TRIES = 200
+_LOWEST, _WIDTH = 10_000, 10_000
+_EPHEMERAL = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
 
 class Ports:
@@ -21,11 +25,10 @@ class Ports:
         self._held: list[int] = []
 
     def take(self, preferred: int = 0) -> int:
-        """Return the preferred port where it is free, else any free one on the loopback; raises Trouble."""
-        for wanted in (preferred, *[0] * _MOST_TRIES):
-            found = _free(wanted)
-            if found and self._claim(found):
-                return found
+        """Return the preferred port where it is free, else another free one on the loopback; raises Trouble."""
+        for wanted in ([preferred] if preferred else []) + random.sample(_quiet(), _MOST_TRIES):
+            if _is_free(wanted) and self._claim(wanted):
+                return wanted
         raise Trouble("no free port on 127.0.0.1")
 
     def release(self) -> None:
@@ -49,11 +52,20 @@ class Ports:
         return True
 
 
-def _free(port: int) -> int | None:
+def _quiet() -> range:
+    """Return ports that the kernel gives to nobody who does not name them."""
+    try:
+        first = int(_EPHEMERAL.read_text().split()[0])
+    except (OSError, ValueError):  # not Linux: what IANA says
+        first = 49_152
+    return range(max(first - _WIDTH, _LOWEST), max(first, _LOWEST + _WIDTH))
+
+
+def _is_free(port: int) -> bool:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
         except OSError:
-            return None
-        return int(probe.getsockname()[1])
+            return False
+        return True
