@@ -18,8 +18,8 @@ help: ## list the targets
 demo: $(STAMP) ## rehearse a whole campaign and leave Kurir up (CHANNEL=telegram: another channel; EXIT=1: stop everything)
 	$(BIN)/kurir demo --channel $(CHANNEL) --recipients $(RECIPIENTS) $(if $(EXIT),--exit)
 
-test: $(STAMP) ## every test: unit, contract, integration, end to end, faults in short form; most of them wait, so two at once
-	$(BIN)/pytest tests -n 2 --dist loadfile
+test: $(STAMP) ## every test: unit, contract, integration, end to end, faults in short form; most of them wait, so three at once
+	$(BIN)/pytest tests -n 3 --dist loadfile
 
 test-fast: $(STAMP) ## unit and contract tests only: seconds, no servers
 	$(BIN)/pytest tests/unit tests/contract
