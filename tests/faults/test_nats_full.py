@@ -52,7 +52,7 @@ async def test_a_full_command_stream_makes_the_dispatcher_wait_and_empties_itsel
     story = kurir.tell(300)
     account = await story.account(pace=SLOW)
     await limit(js, "COMMANDS_EMAIL", max_bytes=FEW_BYTES)
-    load = Load(kurir, story, account, await story.campaign(account, await story.contacts()))
+    load = Load(kurir, story, await kurir.account(account), await story.campaign(account, await story.contacts()))
     await wait_for("the stream to be full", lambda: is_full(js), 20)
     await asyncio.sleep(2)  # tried again and again, and refused
     state = (await js.stream_info("COMMANDS_EMAIL")).state
@@ -72,7 +72,9 @@ async def test_the_full_queue_of_one_account_refuses_no_other(kurir, js):
     for number in range(2):
         story = kurir.tell(150)
         account = await many.connect_one(kurir, story, number, per_second=(1, 60)[number])
-        loads.append(Load(kurir, story, account, await story.campaign(account, await story.contacts())))
+        loads.append(
+            Load(kurir, story, await kurir.account(account), await story.campaign(account, await story.contacts()))
+        )
     full, other = loads
     await other.sent()
     assert FEW_MESSAGES - 5 <= await length(js, full.account) <= FEW_MESSAGES
@@ -95,7 +97,7 @@ async def test_the_full_queue_of_one_account_holds_up_no_other_of_the_same_campa
     assert len((await many.rows_of(story, campaign))[slow]) > FEW_MESSAGES
     assert FEW_MESSAGES - 5 <= await length(js, slow) <= FEW_MESSAGES
     await hurry(kurir, slow)
-    await Load(kurir, story, fast, campaign).sent()
+    await Load(kurir, story, await kurir.account(fast), campaign).sent()
 
 
 @pytest.mark.full

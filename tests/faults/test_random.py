@@ -31,17 +31,18 @@ async def kurir(tmp_path, request):
 async def test_processes_die_and_freeze_at_random_moments(kurir, seed, rounds):
     chance = random.Random(seed)
     account = await kurir.story.account(pace={"per_second": PER_SECOND, "connections": CONNECTIONS})
+    about = await kurir.account(account)
     for number in range(rounds(1, 3)):
         print(f"round {number}")
         story, campaign = await crash.draft(kurir, account, ROWS, lively=True)
         await crash.process(kurir, campaign)
         await kurir.until_received(await kurir.received() + 1)
-        await asyncio.gather(disrupt(kurir, chance), write_to_us(kurir, account, chance))
+        await asyncio.gather(disrupt(kurir, chance), write_to_us(kurir, about, chance))
         await kurir.ready()
         await story.watch(campaign)
         await crash.quiet(kurir)
         await rows_agree(kurir, story, campaign)
-        await mailbox_agrees(kurir, account)
+        await mailbox_agrees(kurir, about)
 
 
 async def disrupt(kurir, chance):
@@ -62,10 +63,9 @@ async def disrupt(kurir, chance):
 
 
 async def write_to_us(kurir, account, chance):
-    there = await kurir.rest.call("GET", "accounts", f"/v1/accounts/{account}")
     for _ in range(MAILS):
         await asyncio.sleep(chance.uniform(0.1, 1.0))
-        await kurir.outside.write(there, 1)
+        await kurir.outside.write(account, 1)
 
 
 async def rows_agree(kurir, story, campaign):

@@ -115,18 +115,18 @@ class Mailbox:
         return wrong
 
 
-async def open_mailbox(kurir: Live, account: str, skip: int = 0) -> Mailbox:
-    """Return the books of what came in for *account*. Nobody may have read it yet.
+async def open_mailbox(kurir: Live, account: Json, skip: int = 0) -> Mailbox:
+    """Return the books of what came in for *account*, as the accounts service tells it. Nobody may have read it yet.
 
     *skip*: so many messages lay there before the account was connected.
     """
-    people = await kurir.outside.lying(await kurir.rest.call("GET", "accounts", f"/v1/accounts/{account}"), skip)
+    people = await kurir.outside.lying(account, skip)
     announced: dict[str, set[str]] = defaultdict(set)
     for event in await events(kurir):
-        if isinstance(event, Received) and event.account_id == account and not event.own:
+        if isinstance(event, Received) and event.account_id == account["id"] and not event.own:
             announced[event.platform_id].add(event.id)
     box = Mailbox(people, announced, Counter(), 0)
-    async for conversation in kurir.rest.items("campaigns", "/v1/conversations", account=account, limit=200):
+    async for conversation in kurir.rest.items("campaigns", "/v1/conversations", account=account["id"], limit=200):
         box.unread += conversation["unread"]
         path = f"/v1/conversations/{conversation['id']}/messages"
         async for message in kurir.rest.items("campaigns", path, limit=200):

@@ -84,18 +84,18 @@ async def _stands_still(kurir: Live, campaign: str, state: str) -> None:
 async def taking_in(kurir: Live, case: Case) -> str:
     """Let a process die while messages come in."""
     account = await crash.account(kurir, crash.FAST)
-    there = await kurir.rest.call("GET", "accounts", f"/v1/accounts/{account}")
+    there = await kurir.account(account)
     before = (await kurir.outside.lying(there)).total()
     async with crash.dying(kurir, case):
         await kurir.outside.write(there, MAILS)
 
     async def shown() -> Mailbox | None:
-        box = await open_mailbox(kurir, account, before)
+        box = await open_mailbox(kurir, there, before)
         return box if sum(box.shown.values()) >= MAILS else None
 
     await wait_for("every message to be shown", shown, PATIENCE_SECONDS)
     await crash.quiet(kurir)
-    box = await open_mailbox(kurir, account, before)
+    box = await open_mailbox(kurir, there, before)
     assert len(box.lying) == MAILS
     assert not (found := box.troubles()), found
     return crash.told(case, list(box.shown.values()))

@@ -143,6 +143,10 @@ class Live:
 
         await wait_for(f"{count} messages at the practice platform", enough, seconds, every=0.1)
 
+    async def account(self, account_id: str) -> dict[str, Any]:
+        """Return an account as the accounts service tells it."""
+        return await self.rest.call("GET", "accounts", f"/v1/accounts/{account_id}")
+
     async def bus(self) -> nats.NATS:
         """Return a connection of the test's own."""
         return await nats.connect(self.platform.endpoints.nats_url)
