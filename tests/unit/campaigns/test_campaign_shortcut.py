@@ -2,7 +2,7 @@
 
 import pytest
 from campaigns.campaign.template import Template, noting
-from hypothesis import given, reject
+from hypothesis import example, given, reject
 from hypothesis import strategies as st
 from servicekit.errors import Invalid
 
@@ -28,6 +28,8 @@ PIECES = st.recursive(
 VARIABLES = st.dictionaries(NAMES, st.one_of(WORDS, st.sampled_from(["<b>&\"'", "", 3, None])), max_size=4)
 
 
+@example(source="a\r\nb\r{{ name }}\n", variables={"name": "\r\n\rx\r"}, row="1", html=False)
+@example(source="\r{{ name | default: '\r\n' }}{\r|\n}\n", variables={}, row="1", html=True)
 @given(st.lists(PIECES, max_size=6).map("".join), VARIABLES, st.text("0123456789abcdef", max_size=4), st.booleans())
 def test_pieces_and_liquid_agree_on_text_and_on_what_is_missing(source, variables, row, html):
     try:

@@ -52,12 +52,17 @@ def _pieces(nodes: Sequence[Any], counts: Sequence[int], show: Callable[[str], s
 def _piece(node: Any, counts: Sequence[int], show: Callable[[str], str]) -> Piece:
     match type(node).__name__:
         case "ContentNode":
-            return _said(str(node.text))
+            return _said(_newlines(str(node.text)))
         case "OutputNode":
             return _named(node.expression, show)
         case "CaseNode" if not node.blank:
             return _chosen(node, counts, show)
     raise NotStraight
+
+
+def _newlines(text: str) -> str:
+    """Return a text as liquid's output writes it, each time it is given one."""
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _said(text: str) -> Piece:
@@ -74,7 +79,7 @@ def _named(expression: Any, show: Callable[[str], str]) -> Piece:
     def piece(variables: Mapping[str, Any], _choices: Mapping[str, int]) -> str:
         value = variables.get(name)
         if type(value) is str and value:
-            return show(value)
+            return show(_newlines(value) if "\r" in value else value)
         if instead is not None and name not in variables:
             return instead
         raise NotStraight
@@ -97,7 +102,7 @@ def _default(filters: Sequence[Any]) -> str | None:
     argument = filters[0].args[0]
     if type(argument).__name__ != "PositionalArgument" or type(argument.value).__name__ != "StringLiteral":
         raise NotStraight
-    return str(argument.value.value)
+    return _newlines(str(argument.value.value))
 
 
 def _chosen(node: Any, counts: Sequence[int], show: Callable[[str], str]) -> Piece:
