@@ -32,7 +32,7 @@ P = TypeVar("P", bound=ApiPorts)
 
 
 class Platform(Generic[P]):
-    """`async with …Platform(settings) as platform:` listens until the block ends; then contents vanish."""
+    """`async with …Platform(settings) as platform:` listens until the block ends."""
 
     ports: P
 
